@@ -1,0 +1,268 @@
+import gc
+import io
+import weakref
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+from tqdm import tqdm
+
+from tinkering.recipes import linear_decay
+from tinkering.train import run_train_iterations, run_validation
+
+
+class Network(torch.nn.Module):
+    """Small, with a BatchNorm and a dropout, which behave differently in the two modes."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Flatten(),
+            torch.nn.Linear(9, 8),
+            torch.nn.BatchNorm1d(8),
+            torch.nn.Dropout(0.5),
+            torch.nn.Linear(8, 3),
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+def samples(num_samples):
+    generator = torch.Generator().manual_seed(num_samples)
+    images = torch.randn(num_samples, 1, 3, 3, generator=generator)
+    return TensorDataset(images, torch.arange(num_samples) % 3)
+
+
+def loader(num_samples, batch_size, **kwargs):
+    return DataLoader(samples(num_samples), batch_size, **kwargs)
+
+
+def training(lr=0.1):
+    torch.manual_seed(7)
+    model = Network()
+    return model, torch.optim.SGD(model.parameters(), lr), torch.nn.CrossEntropyLoss()
+
+
+def train(model, optimizer, criterion, batches, num_steps, step=0, **kwargs):
+    return run_train_iterations(
+        model, batches, optimizer, criterion, "cpu", num_steps, step, **kwargs
+    )
+
+
+class Recorder(Dataset):
+    """Gives its index as the label, and writes down which indices were asked for."""
+
+    def __init__(self, num_samples):
+        self.num_samples, self.seen = num_samples, []
+
+    def __len__(self):
+        return self.num_samples
+
+    def __getitem__(self, index):
+        self.seen.append(index)
+        return torch.zeros(1, 3, 3), index % 3
+
+
+def test_training_does_what_the_loop_written_by_hand_does():
+    model, optimizer, criterion = training()
+    scheduler = linear_decay(optimizer, 5, 0.1)
+    batches = loader(20, 4)
+    torch.manual_seed(1)
+    loss, accuracy, step = train(model, optimizer, criterion, batches, 5, scheduler=scheduler)
+
+    reference, optimizer, criterion = training()
+    reference.train()
+    losses, hits = [], []
+    torch.manual_seed(1)
+    for index, (images, labels) in enumerate(batches):
+        for group in optimizer.param_groups:
+            group["lr"] = 0.1 * (1 - 0.9 * index / 4)
+        optimizer.zero_grad()
+        logits = reference(images)
+        batch_loss = criterion(logits, labels)
+        batch_loss.backward()
+        optimizer.step()
+        losses.append(batch_loss.item())
+        hits.append((logits.argmax(1) == labels).float().mean().item())
+    assert step == 5
+    assert loss == pytest.approx(sum(losses) / 5)
+    assert accuracy == pytest.approx(sum(hits) / 5)
+    for trained, expected in zip(
+        model.state_dict().values(), reference.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(trained, expected)
+
+
+def test_training_puts_the_model_into_train_mode_and_validation_into_eval_mode():
+    model, optimizer, criterion = training()
+    model.eval()
+    train(model, optimizer, criterion, loader(8, 4), 1)
+    assert model.training
+    run_validation(model, loader(8, 4), criterion, "cpu")
+    assert not model.training
+
+
+def test_training_averages_over_samples_so_that_a_ragged_batch_counts_for_what_it_is():
+    model, optimizer, criterion = training(lr=0.0)
+    model.layers[3].p = 0.0
+    loss, accuracy, _ = train(model, optimizer, criterion, loader(10, 4), 3)
+    model.train()
+    with torch.no_grad():
+        parts = [(model(images), labels) for images, labels in loader(10, 4)]
+    assert [len(labels) for _, labels in parts] == [4, 4, 2]
+    total = sum(criterion(logits, labels) * len(labels) for logits, labels in parts)
+    hits = sum((logits.argmax(1) == labels).sum() for logits, labels in parts)
+    assert loss == pytest.approx(float(total) / 10)
+    assert accuracy == pytest.approx(float(hits) / 10)
+
+
+def test_no_iterations_train_nothing_and_draw_nothing():
+    model, optimizer, criterion = training()
+    before = [p.clone() for p in model.parameters()]
+    recorder = Recorder(8)
+    result = train(model, optimizer, criterion, DataLoader(recorder, 4), 0, step=12)
+    assert result == (0.0, 0.0, 12)
+    assert recorder.seen == []
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_fewer_than_no_iterations_are_refused():
+    with pytest.raises(ValueError, match="-1"):
+        train(*training(), loader(8, 4), -1)
+
+
+@pytest.mark.parametrize("empty", [[], DataLoader([], batch_size=4), loader(3, 4, drop_last=True)])
+def test_an_empty_loader_is_refused_with_a_word_that_says_so(empty):
+    model, optimizer, criterion = training()
+    with pytest.raises(ValueError, match="the dataloader is empty"):
+        train(model, optimizer, criterion, empty, 1)
+    with pytest.raises(ValueError, match="the dataloader is empty"):
+        run_validation(model, empty, criterion, "cpu")
+
+
+def test_a_loader_shorter_than_the_run_is_passed_over_again_with_a_fresh_shuffle_each_time():
+    recorder = Recorder(12)
+    batches = DataLoader(recorder, 4, shuffle=True)
+    _, _, step = train(*training(), batches, 9)
+    passes = [recorder.seen[start : start + 12] for start in (0, 12, 24)]
+    assert step == 9
+    assert [sorted(one) for one in passes] == [list(range(12))] * 3
+    assert passes[0] != passes[1] != passes[2]
+
+
+def test_the_segments_of_a_run_go_on_in_the_data_and_do_not_start_anew():
+    recorder = Recorder(20)
+    batches = DataLoader(recorder, 4, shuffle=True)
+    run = training()
+    step = 0
+    for _ in range(5):
+        _, _, step = train(*run, batches, 2, step)
+    assert sorted(recorder.seen[:20]) == list(range(20))
+    assert sorted(recorder.seen[20:]) == list(range(20))
+
+
+def test_another_run_over_the_same_loader_starts_at_its_beginning():
+    recorder = Recorder(20)
+    batches = DataLoader(recorder, 4)
+    train(*training(), batches, 2)
+    recorder.seen.clear()
+    train(*training(), batches, 2)
+    assert recorder.seen == list(range(8))
+
+
+def test_a_plain_iterator_is_a_loader_too_and_is_continued():
+    stream = iter(loader(16, 4))
+    run = training()
+    train(*run, stream, 2)
+    _, _, step = train(*run, stream, 2, 2)
+    assert step == 4
+
+
+def test_a_loader_is_forgotten_with_its_place_when_nobody_holds_it():
+    recorder = Recorder(8)
+    train(*training(), DataLoader(recorder, 4), 1)
+    gc.collect()
+    assert not any(isinstance(thing, DataLoader) for thing in gc.get_referrers(recorder))
+
+
+def test_no_batch_is_kept_however_often_the_loader_is_passed_over():
+    """itertools.cycle over the batches themselves would keep a whole pass of them."""
+
+    given = []
+
+    class Loader:
+        def __iter__(self):
+            for _ in range(10):
+                images = torch.zeros(4, 1, 3, 3)
+                given.append(weakref.ref(images))
+                yield images, torch.zeros(4, dtype=torch.int64)
+
+    batches = Loader()
+    train(*training(), batches, 35)
+    assert len(given) == 35
+    assert sum(images() is not None for images in given) <= 1
+
+
+def test_the_log_is_told_the_means_since_it_was_told_last_and_the_rate_of_the_step():
+    model, optimizer, criterion = training()
+    scheduler = linear_decay(optimizer, 10, 0.0)
+    lines = []
+    loss, accuracy, _ = train(
+        model,
+        optimizer,
+        criterion,
+        loader(24, 4),
+        6,
+        scheduler=scheduler,
+        log_interval_iters=3,
+        log=lambda *values: lines.append(values),
+    )
+    assert [line[0] for line in lines] == [3, 6]
+    assert sum(line[1] for line in lines) / 2 == pytest.approx(loss)
+    assert sum(line[2] for line in lines) / 2 == pytest.approx(accuracy)
+    assert lines[1][3] == pytest.approx(0.1 * (1 - 5 / 9))
+
+
+def test_the_bar_shows_loss_accuracy_and_learning_rate():
+    screen = io.StringIO()
+
+    def bar(*args, **kwargs):
+        return tqdm(*args, **(kwargs | {"file": screen, "mininterval": 0, "miniters": 1}))
+
+    train(*training(), loader(24, 4), 6, progress_bar=bar)
+    shown = screen.getvalue()
+    assert "6/6" in shown
+    assert "loss=" in shown
+    assert "acc=" in shown
+    assert "lr=1.00e-01" in shown
+
+
+def test_the_forward_pass_is_made_in_the_precision_asked_for():
+    model, optimizer, criterion = training()
+    seen = []
+    model.register_forward_hook(lambda _module, _input, output: seen.append(output.dtype))
+    autocast = torch.autocast("cpu", torch.bfloat16)
+    train(model, optimizer, criterion, loader(8, 4), 2, autocast=autocast)
+    run_validation(model, loader(8, 4), criterion, "cpu", autocast=autocast)
+    assert set(seen) == {torch.bfloat16}
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("num_samples", [1, 8, 9, 11])
+def test_validation_is_the_mean_over_samples_however_they_fall_into_batches(num_samples):
+    model, _, criterion = training()
+    loss, accuracy = run_validation(model, loader(num_samples, 4), criterion, "cpu")
+    images, labels = next(iter(loader(num_samples, num_samples)))
+    with torch.no_grad():
+        logits = model.eval()(images)
+    assert loss == pytest.approx(criterion(logits, labels).item())
+    assert accuracy == pytest.approx((logits.argmax(1) == labels).double().mean().item())
+
+
+def test_validation_changes_neither_weights_nor_statistics_and_keeps_no_gradients():
+    model, _, criterion = training()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    run_validation(model, loader(9, 4), criterion, "cpu")
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters())
