@@ -1,0 +1,223 @@
+import gzip
+import hashlib
+import http.server
+import os
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import CLOSED, idx_bytes
+from tinkering import sources
+from tinkering.errors import DataError
+
+NAME = "train-images-idx3-ubyte"
+ELEMENTS = np.arange(2 * 3 * 4).reshape(2, 3, 4)
+NOWHERE = sources.Download([f"{CLOSED}/{NAME}.gz"], "0" * 32, f"{NAME}.gz")
+ZIP = sources.Download([f"{CLOSED}/gzip.zip"], "0" * 32, "gzip.zip")
+
+
+def load(folder, download=NOWHERE):
+    return sources.load_idx(NAME, [folder], download)
+
+
+def files_in(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def zipped(folder, members):
+    with zipfile.ZipFile(folder / "gzip.zip", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def test_an_unpacked_file_is_read_as_it_is(tmp_path):
+    (tmp_path / NAME).write_bytes(idx_bytes(ELEMENTS))
+    elements = load(tmp_path)
+    assert elements.dtype == torch.uint8
+    assert elements.tolist() == ELEMENTS.tolist()
+    assert os.listdir(tmp_path) == [NAME]
+
+
+def test_a_packed_file_is_unpacked_once_beside_it(tmp_path):
+    (tmp_path / f"{NAME}.gz").write_bytes(gzip.compress(idx_bytes(ELEMENTS)))
+    assert load(tmp_path).tolist() == ELEMENTS.tolist()
+    assert (tmp_path / NAME).read_bytes() == idx_bytes(ELEMENTS)
+    (tmp_path / f"{NAME}.gz").unlink()
+    assert load(tmp_path).tolist() == ELEMENTS.tolist()
+
+
+def test_of_an_archive_only_the_file_asked_for_is_unpacked(tmp_path):
+    packed = gzip.compress(idx_bytes(ELEMENTS))
+    zipped(tmp_path, {f"gzip/{NAME}.gz": packed, "gzip/other-images-idx3-ubyte.gz": packed})
+    assert load(tmp_path, ZIP).tolist() == ELEMENTS.tolist()
+    assert sorted(os.listdir(tmp_path)) == ["gzip.zip", NAME]
+
+
+def test_the_first_folder_that_has_the_file_gives_it_and_unpacked_comes_before_packed(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    (first / f"{NAME}.gz").write_bytes(gzip.compress(idx_bytes(ELEMENTS)))
+    (second / NAME).write_bytes(idx_bytes(ELEMENTS + 1))
+    assert sources.load_idx(NAME, [first, second], NOWHERE).tolist() == (ELEMENTS + 1).tolist()
+
+
+def test_a_packed_file_in_a_folder_that_is_read_only_is_unpacked_in_memory(tmp_path, monkeypatch):
+    (tmp_path / f"{NAME}.gz").write_bytes(gzip.compress(idx_bytes(ELEMENTS)))
+    # The superuser may write anywhere, so the system's answer has to be given for it.
+    monkeypatch.setattr(os, "access", lambda _path, mode: mode != os.W_OK)
+    assert load(tmp_path).tolist() == ELEMENTS.tolist()
+    assert os.listdir(tmp_path) == [f"{NAME}.gz"]
+
+
+def test_changing_what_was_mapped_does_not_change_the_file(tmp_path):
+    (tmp_path / NAME).write_bytes(idx_bytes(ELEMENTS))
+    load(tmp_path).zero_()
+    assert (tmp_path / NAME).read_bytes() == idx_bytes(ELEMENTS)
+
+
+def test_what_is_saved_is_in_the_format_and_read_back(tmp_path):
+    sources.save_idx(tmp_path / "new" / NAME, torch.from_numpy(ELEMENTS.astype(np.uint8)))
+    assert (tmp_path / "new" / NAME).read_bytes() == idx_bytes(ELEMENTS)
+
+
+whole = idx_bytes(ELEMENTS)
+packed = gzip.compress(whole)
+html = b"<!DOCTYPE html><html><body>moved</body></html>"
+BROKEN = {
+    "an unpacked file that is cut off": (NAME, whole[:-1], "cut off"),
+    "an unpacked file that is too long": (NAME, whole + b"x", "too long"),
+    "an unpacked file cut off in its header": (NAME, whole[:9], "cut off inside its header"),
+    "an unpacked file with nothing in it": (NAME, b"", "not an IDX file"),
+    "an unpacked file of no images": (NAME, idx_bytes(np.zeros((0, 28, 28))), "is empty"),
+    "a wrong magic number": (NAME, b"\0\0\x09" + whole[3:], "not an IDX file"),
+    "more dimensions than there can be": (NAME, b"\0\0\x08\x09" + whole[4:], "not an IDX file"),
+    "a web page": (NAME, html, "not an IDX file"),
+    "a packed file that is cut off": (f"{NAME}.gz", packed[: len(packed) // 2], "is damaged"),
+    "a packed file with a flipped bit": (
+        f"{NAME}.gz",
+        packed[:-6] + bytes([packed[-6] ^ 1]) + packed[-5:],
+        "is damaged",
+    ),
+    "a packed web page": (f"{NAME}.gz", gzip.compress(html), "not an IDX file"),
+    "a web page that is called packed": (f"{NAME}.gz", html, "is damaged"),
+    "a packed file of less than it states": (f"{NAME}.gz", gzip.compress(whole[:-1]), "cut off"),
+    "a packed file of more than it states": (
+        f"{NAME}.gz",
+        gzip.compress(whole + bytes(10**6)),
+        "too long",
+    ),
+    "a web page in place of the archive": ("gzip.zip", html, "is damaged"),
+}
+
+
+@pytest.mark.parametrize(("filename", "content", "message"), BROKEN.values(), ids=BROKEN)
+def test_is_refused_by_name_and_nothing_is_written(tmp_path, filename, content, message):
+    (tmp_path / filename).write_bytes(content)
+    with pytest.raises(DataError, match=message) as refusal:
+        load(tmp_path, ZIP)
+    assert str(tmp_path / filename) in str(refusal.value)
+    assert files_in(tmp_path) == {Path(filename): content}
+
+
+def test_an_archive_that_is_cut_off_is_refused(tmp_path):
+    zipped(tmp_path, {f"gzip/{NAME}.gz": packed})
+    whole_archive = (tmp_path / "gzip.zip").read_bytes()
+    (tmp_path / "gzip.zip").write_bytes(whole_archive[:-30])
+    with pytest.raises(DataError, match=r"gzip.zip is damaged"):
+        load(tmp_path, ZIP)
+
+
+def test_an_archive_with_a_flipped_bit_in_its_member_is_refused(tmp_path):
+    zipped(tmp_path, {f"gzip/{NAME}.gz": packed})
+    content = bytearray((tmp_path / "gzip.zip").read_bytes())
+    content[content.index(packed) + len(packed) - 12] ^= 1
+    (tmp_path / "gzip.zip").write_bytes(content)
+    with pytest.raises(DataError, match=r"gzip.zip is damaged"):
+        load(tmp_path, ZIP)
+    assert os.listdir(tmp_path) == ["gzip.zip"]
+
+
+def test_an_archive_without_the_file_is_not_the_one_needed(tmp_path):
+    zipped(tmp_path, {"readme.txt": "hello"})
+    with pytest.raises(DataError, match=f"no {NAME}.gz in .*gzip.zip"):
+        load(tmp_path, ZIP)
+
+
+def test_a_folder_in_place_of_the_file_is_refused(tmp_path):
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(DataError, match="is a folder"):
+        load(tmp_path)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves `content` at every path on loopback, and cuts the line after `cut` bytes."""
+
+    def __init__(self, content: bytes, cut: int | None = None):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content, self.cut = content, cut
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/{NAME}.gz"
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.content)))
+        self.end_headers()
+        self.wfile.write(self.server.content[: self.server.cut])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def _straight_to_loopback(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+def md5(content):
+    return hashlib.md5(content).hexdigest()
+
+
+def test_a_file_that_is_nowhere_is_downloaded_from_the_first_address_that_answers(tmp_path):
+    with Server(packed) as server:
+        addresses = [f"{CLOSED}/{NAME}.gz", server.url]
+        download = sources.Download(addresses, md5(packed), f"{NAME}.gz")
+        assert load(tmp_path / "data", download).tolist() == ELEMENTS.tolist()
+    assert sorted(os.listdir(tmp_path / "data")) == [NAME, f"{NAME}.gz"]
+
+
+@pytest.mark.parametrize("cut", [0, 10])
+def test_a_download_that_breaks_off_is_never_taken_for_whole(tmp_path, cut):
+    with Server(packed, cut) as server:
+        download = sources.Download([server.url], md5(packed), f"{NAME}.gz")
+        with pytest.raises(DataError, match="could not be downloaded"):
+            load(tmp_path, download)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_web_page_in_place_of_the_file_is_known_by_its_checksum(tmp_path):
+    with Server(html) as server:
+        download = sources.Download([server.url], md5(packed), f"{NAME}.gz")
+        with pytest.raises(DataError, match="checksum"):
+            load(tmp_path, download)
+    assert os.listdir(tmp_path) == []
+
+
+def test_without_a_network_the_message_names_address_file_folder_and_the_way_out(tmp_path):
+    with pytest.raises(DataError) as refusal:
+        load(tmp_path / "data")
+    for part in (f"{CLOSED}/{NAME}.gz", f"{NAME}.gz is not", str(tmp_path / "data"), "glyphs"):
+        assert part in str(refusal.value)

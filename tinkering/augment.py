@@ -1,0 +1,47 @@
+"""Changes to a whole batch of training images, each sample by a draw of its own."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+ROTATION = 12  # degrees, either way
+SHEAR = 12  # degrees, either way
+SCALE = 0.15  # either way of 1
+SHIFT = 2  # pixels, either way
+
+
+def random_affine(images: Tensor, rng: np.random.Generator) -> Tensor:
+    """Rotates, shears, scales and shifts; bilinear, with black coming in from outside.
+
+    The parameters are uniform in the ranges above, which leave EMNIST's characters, framed
+    with two pixels of black, inside the picture but for a stroke's end now and then.
+
+    Args:
+        images: float (N, C, H, W), square, black being 0.
+        rng: N samples are drawn from it, 6 numbers each.
+
+    Returns:
+        the same shape and dtype.
+    """
+    draws = rng.uniform(-1, 1, (len(images), 6)).astype(np.float32)
+    rotation, shear, scale_x, scale_y, shift_x, shift_y = torch.from_numpy(draws).T
+    rotation = torch.deg2rad(ROTATION * rotation)
+    shear = torch.tan(torch.deg2rad(SHEAR * shear))
+    cos, sin = rotation.cos(), rotation.sin()
+    # grid_sample asks, for each pixel of the result, where in the source it comes from, in
+    # units of half the picture's side: this is shift + rotation @ shearing @ scaling.
+    scale_x, scale_y = 1 + SCALE * scale_x, 1 + SCALE * scale_y
+    shift = 2 * SHIFT / images.shape[-1]
+    matrix = torch.stack(
+        [
+            *(cos * scale_x, (cos * shear - sin) * scale_y, shift * shift_x),
+            *(sin * scale_x, (sin * shear + cos) * scale_y, shift * shift_y),
+        ],
+        dim=1,
+    ).view(-1, 2, 3)  # (N, 2, 3)
+    grid = functional.affine_grid(matrix, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, align_corners=False)
+
+
+AUGMENTATIONS = {"none": None, "affine": random_affine}

@@ -1,0 +1,209 @@
+"""Getting IDX files: found where people leave them, or downloaded; verified; mapped into memory.
+
+An IDX file is a header (two zero bytes, the type of the elements, the number of dimensions,
+each dimension as a big-endian uint32) and the elements behind it; in the MNIST family they
+are bytes, type 8. The format is Yann LeCun's: http://yann.lecun.com/exdb/mnist/
+"""
+
+import gzip
+import io
+import math
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from tinkering.atomic import replace_file
+from tinkering.errors import DataError
+
+MAGIC = b"\0\0\x08"  # elements are bytes
+CHUNK = 1 << 20  # bytes
+DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
+TIMEOUT = (5, 30)  # seconds to wait for a connection, and for the next bytes
+
+
+class Download(NamedTuple):
+    """A file on the net; every address gives the same one."""
+
+    urls: Sequence[str]
+    md5: str
+    filename: str
+
+
+def load_idx(name: str, folders: Sequence[Path], download: Download) -> Tensor:
+    """The elements of an IDX file, uint8, shaped as its header says.
+
+    The file is taken from the first folder that has it: as `name`, else as `name`.gz, else
+    inside download.filename. What is packed is unpacked once, beside the packed file; where
+    that folder is read-only, into memory at every start. What is nowhere is downloaded.
+
+    Args:
+        name: the file's name when unpacked.
+        folders: where to look; a download goes to the first.
+        download: `name`.gz, or an archive that has it.
+
+    Raises:
+        DataError: it is not to be had, or is not what its header says.
+    """
+    path = _find(name, folders, download.filename)
+    if path is None:
+        path = _fetch(download, folders[0])
+    return map_idx(path) if path.name == name else _unpack(path, name)
+
+
+def save_idx(path: Path, elements: Tensor) -> None:
+    """Writes a uint8 tensor as an IDX file, whole or not at all."""
+    header = MAGIC + struct.pack(f">B{elements.dim()}I", elements.dim(), *elements.shape)
+    with replace_file(path) as file:
+        file.write(header)
+        file.write(elements.contiguous().numpy().tobytes())
+
+
+def _find(name: str, folders: Sequence[Path], archive: str) -> Path | None:
+    for filename in (name, f"{name}.gz", archive):
+        for folder in folders:
+            path = folder / filename
+            if path.is_dir():
+                raise DataError(f"{path} is a folder; a file is expected there: move it away")
+            if path.exists():
+                return path
+    return None
+
+
+def map_idx(path: Path) -> Tensor:
+    try:
+        with path.open("rb") as file:
+            shape = _read_shape(file, path)
+            header_size = file.tell()
+            size = os.fstat(file.fileno()).st_size
+            _check_size(path, shape, size - header_size)
+            # Copy-on-write: torch wants memory that may be written, the file stays as it is.
+            elements = np.memmap(file, np.uint8, mode="c", offset=header_size, shape=shape)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    return torch.from_numpy(elements)
+
+
+def _read_shape(file: BinaryIO, path: Path) -> tuple[int, ...]:
+    magic = file.read(4)
+    if len(magic) < 4 or magic[:3] != MAGIC or not 1 <= magic[3] <= 3:
+        raise DataError(
+            f"{path} is not an IDX file of bytes: it begins with {magic!r}; get it anew"
+        )
+    dimensions = file.read(4 * magic[3])
+    if len(dimensions) < 4 * magic[3]:
+        raise DataError(f"{path} is cut off inside its header; delete it and run again")
+    shape = struct.unpack(f">{magic[3]}I", dimensions)
+    if not all(shape):
+        raise DataError(f"{path} is empty: its header states a shape of {shape}; get it anew")
+    return shape
+
+
+def _check_size(path: Path, shape: tuple[int, ...], size: int) -> None:
+    stated = math.prod(shape)
+    if size != stated:
+        fault = "cut off" if size < stated else "too long"
+        raise DataError(
+            f"{path} is {fault}: its header states {stated:,} bytes of data, "
+            f"it has {size:,}; delete it and run again"
+        )
+
+
+def _unpack(path: Path, name: str) -> Tensor:
+    """The file `name` out of a .gz or .zip, left unpacked beside it where that can be."""
+    try:
+        with _open_packed(path, name) as packed:
+            if not os.access(path.parent, os.W_OK):
+                buffer = io.BytesIO()
+                shape = _copy(packed, buffer, path, name)
+                elements = buffer.getbuffer()[-math.prod(shape) :]
+                return torch.frombuffer(elements, dtype=torch.uint8).view(shape)
+            with replace_file(path.with_name(name)) as file:
+                _copy(packed, file, path, name)
+    except DAMAGED as error:
+        raise DataError(
+            f"{path} is damaged ({error}); delete it and run again, or get it anew"
+        ) from error
+    except OSError as error:
+        raise DataError(f"cannot unpack {path}: {error.strerror}") from error
+    return map_idx(path.with_name(name))
+
+
+@contextmanager
+def _open_packed(path: Path, name: str) -> Iterator[BinaryIO]:
+    if path.suffix == ".gz":
+        with gzip.open(path) as unpacked:
+            yield unpacked
+        return
+    with zipfile.ZipFile(path) as archive:
+        members = [m for m in archive.namelist() if PurePosixPath(m).name == f"{name}.gz"]
+        if not members:
+            raise DataError(f"there is no {name}.gz in {path}; it is not the archive needed")
+        with archive.open(members[0]) as member, gzip.open(member) as unpacked:
+            yield unpacked
+
+
+def _copy(packed: BinaryIO, target: BinaryIO, path: Path, name: str) -> tuple[int, ...]:
+    """Copies an IDX file, and never more of it than its header states; returns its shape."""
+    shape = _read_shape(packed, path)
+    stated = math.prod(shape)
+    target.write(MAGIC + struct.pack(f">B{len(shape)}I", len(shape), *shape))
+    copied = 0
+    with tqdm(total=stated, desc=f"unpack {name}", unit="B", unit_scale=True, disable=None) as bar:
+        while chunk := packed.read(min(CHUNK, stated + 1 - copied)):
+            copied += len(chunk)
+            target.write(chunk)
+            bar.update(len(chunk))
+    _check_size(path, shape, copied)
+    return shape
+
+
+def _fetch(download: Download, folder: Path) -> Path:
+    """Downloads to a temporary name, checks the sum, renames; tries each address in turn."""
+    import pooch  # only here: no run but the first one downloads
+    import requests
+
+    failures = []
+    for url in download.urls:
+        # The total is a stand-in until the server has named it: without one a bar is false.
+        with tqdm(total=1, desc=download.filename, unit="B", unit_scale=True, disable=None) as bar:
+            downloader = pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT, chunk_size=CHUNK)
+            try:
+                return Path(
+                    pooch.retrieve(
+                        url, f"md5:{download.md5}", download.filename, folder, downloader=downloader
+                    )
+                )
+            except requests.RequestException as error:
+                failures.append(f"{url}: {_reason(error)}")
+            except ValueError:
+                failures.append(f"{url}: what came is not the file, its checksum is another")
+            except OSError as error:
+                raise DataError(f"cannot write into {folder}: {error.strerror}") from error
+    raise DataError(
+        f"{download.filename} is not on this machine and could not be downloaded "
+        f"({'; '.join(failures)}). Put the file by hand into {folder.resolve()}, "
+        "or train on what needs no data: --dataset glyphs"
+    )
+
+
+def _reason(error: Exception) -> str:
+    """The last cause of a failed request, without the stack of wrappers in front of it."""
+    import requests
+
+    if isinstance(error, requests.HTTPError):
+        return f"the server answers {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
+    return str(error)
