@@ -1,0 +1,90 @@
+"""The strict front of Fire: every flag is checked before any work and any heavy import.
+
+Fire calls a function first and complains of unknown flags afterwards (python-fire#168), and
+it reads values as Python literals: `--lr 0,01` becomes a string, `--run_id 2024_01` a number.
+So the command line is read by tinkering.flags, and Fire is handed only what passed.
+"""
+
+import inspect
+import math
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, NoReturn, get_args
+
+from tinkering.flags import Flag, choices_of, read_flags, scalar_of
+
+
+def run(main: Callable[..., None], argv: Sequence[str] | None = None) -> NoReturn:
+    """Checks the command line against main's keyword-only signature, calls main, and exits.
+
+    The exit code is 0 when main returns, 2 for wrong use, 130 for Ctrl-C, and else the one
+    that the error carries (tinkering.errors). Other exceptions pass, as bugs.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    if "--help" in argv or "-h" in argv:
+        print(help_text(main))
+        sys.exit(0)
+    try:
+        values = read_flags(main, argv)
+        import fire
+
+        fire.Fire(main, [f"--{name}={value!r}" for name, value in values.items()])
+    except KeyboardInterrupt:
+        _fail("stopped by Ctrl-C", 130)
+    except Exception as error:
+        if not hasattr(error, "exit_code"):
+            raise
+        _fail(str(error), error.exit_code)
+    sys.exit(0)
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(exit_code)
+
+
+class Row(NamedTuple):
+    """One flag as a person reads it."""
+
+    name: str
+    default: str
+    values: str
+    help: str
+
+
+def describe(main: Callable[..., None]) -> list[Row]:
+    """Every flag of main's signature, for the help and for the README."""
+    rows = []
+    for name, parameter in inspect.signature(main).parameters.items():
+        type_, flag = get_args(parameter.annotation)
+        default = flag.none_means if parameter.default is None else str(parameter.default)
+        rows.append(Row(name, default, _values(type_, flag), flag.help))
+    return rows
+
+
+def _values(type_: Any, flag: Flag) -> str:
+    """The type and range of a flag in a few characters."""
+    names = {int: "int", float: "float", bool: "yes or no", str: "text"}
+    scalar = scalar_of(type_)
+    text = "file name" if flag.is_file_name else names.get(scalar, "")
+    if flag.above > -math.inf:
+        text += f" > {flag.above}"
+    elif flag.maximum < math.inf:
+        text += f" {flag.minimum}..{flag.maximum}"
+    elif flag.minimum > -math.inf:
+        text += f" ≥ {flag.minimum}"
+    return (
+        " or ".join(filter(None, [text, *choices_of(type_)]))
+        if scalar
+        else ", ".join(choices_of(type_))
+    )
+
+
+def help_text(main: Callable[..., None]) -> str:
+    """What --help prints: what the program does, and every flag with its values and default."""
+    lines = [inspect.getdoc(main) or "", "", "flags:"]
+    for row in describe(main):
+        lines.append(f"  --{row.name}  {row.values}  (default: {row.default})")
+        lines += textwrap.wrap(row.help, 90, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines)

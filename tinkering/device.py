@@ -1,0 +1,60 @@
+"""Which device a run computes on, and in which precision."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
+
+import torch
+
+from tinkering.errors import InputError
+
+
+class Precision(NamedTuple):
+    """How the forward pass is computed; the weights are float32 always."""
+
+    name: str  # fp32, bf16 or fp16
+    autocast: AbstractContextManager  # around the forward pass
+    scaler: torch.amp.GradScaler  # does nothing except in fp16
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name (cpu, cuda, mps), or with "auto" the fastest there is.
+
+    Raises:
+        InputError: this machine, or this build of torch, does not have it.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(device for device, there in available.items() if there)
+    if not available[name]:
+        there = ", ".join(device for device, there in available.items() if there)
+        raise InputError(f"--device {name}: torch finds no such device here; there is {there}")
+    return torch.device(name)
+
+
+def choose_precision(name: str, device: torch.device) -> Precision:
+    """The precision of that name (fp32, bf16, fp16), or with "auto" bf16 where it is fast.
+
+    Raises:
+        InputError: fp16 on a device other than CUDA, where it is slow or loses small gradients.
+    """
+    if name == "auto":
+        name = "bf16" if _has_fast_bf16(device) else "fp32"
+    if name == "fp16" and device.type != "cuda":
+        raise InputError(f"--precision fp16 needs a CUDA device, this is {device.type}; take bf16")
+    dtype = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
+    autocast = torch.autocast(device.type, dtype) if dtype else nullcontext()
+    return Precision(name, autocast, torch.amp.GradScaler(device.type, enabled=name == "fp16"))
+
+
+def _has_fast_bf16(device: torch.device) -> bool:
+    """By the hardware's own word: without such instructions bf16 is emulated, and far slower."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
+        return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
+    return False
