@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test format clean
+.PHONY: demo test format readme clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/python run_gradient_based.py --dataset glyphs --emnist_split balanced \
@@ -17,6 +17,9 @@ test: $(INSTALLED)
 format: $(INSTALLED)
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
+
+readme: $(INSTALLED)
+	$(VENV)/bin/python docs/make_readme.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -9,9 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 # One thread: two torch processes that share their cores can slow each other a hundredfold.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# The same examples each time, however slow the machine.
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.load_profile("repeatable")
 
 ROOT = Path(__file__).parent.parent
 CLOSED = "http://127.0.0.1:9"  # nobody listens on the discard port: every download fails at once

@@ -1,0 +1,77 @@
+"""Runs the recipes whose accuracy the README states, and writes what came out.
+
+    python benchmarks/accuracy.py [--data_dir_root ./emnist_data] [RECIPE ...]
+
+Each recipe is run as a user runs it, once for each of three seeds, one run after the other;
+the test set is touched once a run. docs/accuracy.json gets the figures, the machine and the
+end of the console; `make readme` puts them into the README. mnist wants MNIST in the data
+folder (it is downloaded otherwise), chars74k wants Chars74K's pen strokes drawn in EMNIST's
+format under the names of the byclass split, glyphs needs nothing. Ten minutes on two cores.
+"""
+
+import argparse
+import datetime
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+import torch
+
+ROOT = Path(__file__).parent.parent
+FIGURES = ROOT / "docs" / "accuracy.json"
+SEEDS = (0, 1, 2)
+RECIPES = {
+    "glyphs": "--dataset glyphs --emnist_split balanced --width 16 --num_total_iterations 1500",
+    "mnist": "--dataset mnist --num_total_iterations 2000 --width 16",
+    "chars74k": "--emnist_split byclass --width 16 --augment affine --num_total_iterations 1500",
+}
+
+
+def run(flags: str, seed: int, data_dir_root: str) -> dict:
+    """One run of the program: its results.json, its console, and its seconds from start to end."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(ROOT / "run_gradient_based.py"), *flags.split()]
+        command += ["--seed", str(seed), "--data_dir_root", data_dir_root, "--save_path", folder]
+        started = perf_counter()
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        seconds = perf_counter() - started
+        results = json.loads(Path(folder, "resnet_emnist", "results.json").read_text())
+    console = done.stdout.replace(folder, "saved_models").splitlines()[-11:]
+    return {"results": results, "console": console, "seconds": seconds}
+
+
+def machine() -> str:
+    capabilities = torch.cpu.get_capabilities()
+    name, cores = capabilities.get("cpu_name", "processor"), torch.get_num_threads()
+    bf16 = ", AVX512-BF16" if capabilities.get("avx512_bf16") else ""
+    return f"{name}, {cores} cores{bf16}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data_dir_root", default="./emnist_data")
+    parser.add_argument("recipes", nargs="*", metavar="RECIPE", help=", ".join(RECIPES))
+    arguments = parser.parse_args()
+    figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    for recipe in arguments.recipes or RECIPES:
+        runs = [run(RECIPES[recipe], seed, arguments.data_dir_root) for seed in SEEDS]
+        figures[recipe] = {
+            "command": f"python run_gradient_based.py {RECIPES[recipe]}",
+            "date": datetime.date.today().isoformat(),
+            "machine": machine(),
+            "torch": torch.__version__,
+            "seeds": SEEDS,
+            "test_accuracy": [one["results"]["test_accuracy"] for one in runs],
+            "train_seconds": [round(one["results"]["train_seconds"], 1) for one in runs],
+            "wall_seconds": [round(one["seconds"], 1) for one in runs],
+            "console": runs[0]["console"],
+        }
+        print(recipe, figures[recipe]["test_accuracy"], flush=True)
+        FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+import contextlib
+import io
+import re
+import shlex
+import string
+
+import pytest
+import torch
+
+from docs.make_readme import readme
+from run_gradient_based import main
+from tests.conftest import ROOT
+from tinkering import checkpoint
+from tinkering.flags import read_flags
+from tinkering.models import ARCHITECTURES
+
+TEXT = (ROOT / "README.md").read_text()
+COMMANDS = re.findall(r"python run_gradient_based\.py ([^\n`|]*)", TEXT)
+
+
+def test_its_tables_are_those_that_the_program_makes():
+    assert readme() == TEXT, "run `make readme`"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_its_commands_are_understood(command):
+    words = [word for word in shlex.split(command) if word not in ("...", "--help")]
+    read_flags(main, words)
+
+
+def test_its_commands_were_found():
+    assert len(COMMANDS) >= 6
+
+
+def test_its_targets_of_make_are_there():
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = set(re.findall(r"(?:^    |`)make (\w+)", TEXT, re.MULTILINE))
+    assert {"demo", "test"} <= named <= set(targets)
+
+
+def test_its_links_lead_somewhere():
+    prose = re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)#]+)\)", prose):
+        assert link.startswith("https://") or (ROOT / link).exists(), link
+
+
+def test_its_lines_on_using_a_model_work_as_they_stand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    args = {"num_classes": 62, "in_channels": 1, "width": 2}
+    checkpoint.save_model(
+        tmp_path / "saved_models" / "resnet_emnist.pt",
+        ARCHITECTURES["resnet4stage"](**args),
+        arch="resnet4stage",
+        arch_args=args,
+        classes=list(string.digits + string.ascii_letters),
+        mean=0.17,
+        std=0.33,
+        step=500,
+        val_accuracy=0.5,
+    )
+    (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown), torch.no_grad():
+        exec(compile(code, "README.md", "exec"), {})
+    assert re.fullmatch(r"\w 500 0\.5\n", shown.getvalue())
