@@ -6,6 +6,8 @@
 The rooms that this page puts together are listed in tinkering/__init__.py.
 """
 
+import sys
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Literal
@@ -66,6 +68,29 @@ def main(
             none_means="model_name without its ending",
         ),
     ] = None,
+    resume: Annotated[
+        Literal["auto", "never", "must"],
+        Flag(
+            "going on with the run of this run_id; auto: if there is one; never: start anew, "
+            "moving it aside; must: end with exit code 3 if there is none"
+        ),
+    ] = "auto",
+    checkpoint_interval_iters: Annotated[
+        int | None,
+        Flag("steps from saved state to saved state", minimum=1, none_means="eval_interval_iters"),
+    ] = None,
+    max_minutes: Annotated[
+        float | None,
+        Flag("stop cleanly after this time, to go on later", above=0, none_means="no limit"),
+    ] = None,
+    on_nonfinite: Annotated[
+        Literal["stop", "skip"],
+        Flag("at a loss that is not finite; skip: leave the batch out, ten in a row at most"),
+    ] = "stop",
+    clip_grad_norm: Annotated[
+        float | None, Flag("longest gradient, as a norm", above=0, none_means="no limit")
+    ] = None,
+    traceback: Annotated[bool, Flag("show the frames of an error, too")] = False,
 ) -> None:
     """Trains a ResNet on handwritten characters for a fixed number of optimizer steps.
 
@@ -76,141 +101,141 @@ def main(
     import rich.traceback
     import torch
 
-    from tinkering import checkpoint
-    from tinkering.device import choose_device, choose_precision
+    from tinkering import checkpoint, report
+    from tinkering.device import choose_device, choose_precision, enough_memory
     from tinkering.emnist_dataset import get_emnist_dataloaders, hold_out_validation
-    from tinkering.journal import Journal
+    from tinkering.journal import Journal, MetricsFile
     from tinkering.models import ARCHITECTURES
     from tinkering.recipes import linear_decay
-    from tinkering.train import run_train_iterations, run_validation
+    from tinkering.resume import RunFiles
+    from tinkering.state import Learner
+    from tinkering.stopping import Stopped, Stopper
+    from tinkering.train import is_due, next_due, run_train_iterations, run_validation
 
     rich.traceback.install()
     device = choose_device(device)
     precision = choose_precision(precision, device)
-    model_path = Path(save_path, model_name)
-    results_path = Path(save_path, run_id or Path(model_name).stem, "results.json")
-    checkpoint.prepare_folders(model_path, results_path)
+    files = RunFiles(Path(save_path), model_name, run_id or Path(model_name).stem)
+    flags |= {"precision": precision.name, "run_id": files.run_id}
+    saving_interval = checkpoint_interval_iters or eval_interval_iters
 
-    train_loader, test_loader, num_classes, class_to_idx = get_emnist_dataloaders(
-        data_dir_root,
-        batch_size,
-        num_workers,
-        emnist_split,
-        dataset=dataset,
-        augment=augment,
-        seed=seed,
-    )
-    train_loader, val_loader = hold_out_validation(train_loader, test_loader, val_size)
-    torch.manual_seed(seed)
-    arch_args = {"num_classes": num_classes, "in_channels": 1, "width": width}
-    model = ARCHITECTURES[arch](**arch_args).to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
-    criterion = torch.nn.CrossEntropyLoss()
-    scheduler = linear_decay(optimizer, num_total_iterations, final_lr_factor)
+    with Stopper(max_minutes) as stop, files.locked():
+        found = files.find(resume, flags)
+        train_loader, test_loader, num_classes, class_to_idx = get_emnist_dataloaders(
+            data_dir_root,
+            batch_size,
+            num_workers,
+            emnist_split,
+            dataset=dataset,
+            augment=augment,
+            seed=seed,
+        )
+        train_loader, val_loader = hold_out_validation(train_loader, test_loader, val_size)
+        torch.manual_seed(seed)
+        arch_args = {"num_classes": num_classes, "in_channels": 1, "width": width}
+        with enough_memory("a smaller --width"):
+            model = ARCHITECTURES[arch](**arch_args).to(device, memory_format=torch.channels_last)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
+        criterion = torch.nn.CrossEntropyLoss()
+        scheduler = linear_decay(optimizer, num_total_iterations, final_lr_factor)
+        learner = Learner(model, optimizer, scheduler, precision.scaler)
+        progress = files.begin(found, flags, learner)
 
-    journal = Journal(num_total_iterations, batch_size)
-    num_parameters = sum(p.numel() for p in model.parameters())
-    split = emnist_split if dataset in ("emnist", "glyphs") else None
-    journal.plan(
-        {
-            "data set": f"{' '.join(filter(None, (dataset, split)))}: {num_classes} classes, "
-            f"in {data_dir_root}",
-            "images": f"{len(train_loader.dataset):,} to train on, {len(val_loader.dataset):,} to "
-            f"validate, {len(test_loader.dataset):,} to test; augment {augment}",
-            "network": f"{arch}, width {width}: {num_parameters:,} parameters",
-            "steps": f"{num_total_iterations:,} of {batch_size} images, seed {seed}",
-            "learning rate": f"{lr:g} to {lr * final_lr_factor:g}, weight decay {weight_decay:g}",
-            "device": f"{device}, {precision.name}, {torch.get_num_threads()} threads",
-            "files": f"{model_path} and {results_path}",
-        }
-    )
-    optimistic = "OPTIMISTIC: the checkpoint was chosen on the test set (val_size 0)"
-    if val_size == 0:
-        journal.line(f"scores will be {optimistic}")
-    step, best_step, best_accuracy, train_seconds = 0, 0, -1.0, 0.0
-    with journal:
-        while step < num_total_iterations:
-            started = perf_counter()
-            _, _, step = run_train_iterations(
-                model,
-                train_loader,
-                optimizer,
-                criterion,
-                device,
-                min(eval_interval_iters, num_total_iterations - step),
-                step,
-                scheduler,
-                autocast=precision.autocast,
-                scaler=precision.scaler,
-                log_interval_iters=log_interval_iters,
-                log=journal.training,
-                progress_bar=journal.segment_bar,
-            )
-            train_seconds += perf_counter() - started
-            journal.segment_done(step)
-            val_loss, val_accuracy = run_validation(
-                model,
-                val_loader,
-                criterion,
-                device,
-                autocast=precision.autocast,
-                progress_bar=journal.progress_bar,
-            )
-            improved = val_accuracy > best_accuracy
-            journal.validation(step, val_loss, val_accuracy, "best so far" if improved else "")
-            if improved:
-                best_step, best_accuracy = step, val_accuracy
-                checkpoint.save_model(
-                    model_path,
-                    model,
-                    arch=arch,
-                    arch_args=arch_args,
-                    flags=flags,
-                    classes=list(class_to_idx),
-                    mean=train_loader.dataset.mean,
-                    std=train_loader.dataset.std,
-                    step=step,
-                    val_loss=val_loss,
-                    val_accuracy=val_accuracy,
-                )
-        model.load_state_dict(checkpoint.load_model(model_path)["model"])
-        test_loss, test_accuracy = run_validation(
+        metrics = MetricsFile(files.metrics, progress.metrics)
+        journal = Journal(num_total_iterations, batch_size, metrics, progress.step)
+        loaders = train_loader, val_loader, test_loader
+        journal.plan(report.plan(flags, device, model, num_classes, loaders, files))
+        for line in report.beginning(found, progress, learner, flags):
+            journal.line(line)
+        score = partial(
+            run_validation,
             model,
-            test_loader,
-            criterion,
-            device,
+            criterion=criterion,
+            device=device,
             autocast=precision.autocast,
             progress_bar=journal.progress_bar,
         )
-    images_per_second = train_loader.batch_sampler.num_drawn(step) / train_seconds
-    results = {
-        "test_accuracy": test_accuracy,
-        "test_loss": test_loss,
-        "best_val_accuracy": best_accuracy,
-        "best_step": best_step,
-        "num_parameters": num_parameters,
-        "images_per_second": images_per_second,
-        "train_seconds": train_seconds,
-        "seed": seed,
-        "dataset": dataset,
-        "emnist_split": split,
-        "device": str(device),
-        "precision": precision.name,
-        "note": optimistic if val_size == 0 else "",
-        "versions": checkpoint.versions(),
-        "flags": flags,
-    }
-    checkpoint.save_results(results_path, results)
-    journal.results(
-        {
-            "test accuracy": f"{test_accuracy:.2%}" + (f"  {optimistic}" if val_size == 0 else ""),
-            "test loss": f"{test_loss:.4f}",
-            "best validation": f"{best_accuracy:.2%} at step {best_step:,}",
-            "training": f"{train_seconds:.0f} s, {images_per_second:,.0f} images/s",
-            "best checkpoint": str(model_path),
-            "figures": str(results_path),
-        }
-    )
+
+        def train() -> None:
+            intervals = eval_interval_iters, saving_interval
+            due = next_due(progress.step, intervals, num_total_iterations)
+            started = perf_counter()
+            with stop.finishing(), report.explained(train_loader, files):
+                _, _, progress.step = run_train_iterations(
+                    model,
+                    train_loader,
+                    optimizer,
+                    criterion,
+                    device,
+                    due - progress.step,
+                    progress.step,
+                    scheduler,
+                    autocast=precision.autocast,
+                    scaler=precision.scaler,
+                    clip_grad_norm=clip_grad_norm,
+                    on_nonfinite=on_nonfinite,
+                    meter=progress.meter,
+                    log_interval_iters=log_interval_iters,
+                    log=journal.training,
+                    should_stop=stop.is_requested,
+                    progress_bar=journal.segment_bar,
+                )
+            progress.train_seconds += perf_counter() - started
+            journal.segment_done(progress.step)
+
+        def validation_is_due() -> bool:
+            due = is_due(progress.step, eval_interval_iters, num_total_iterations)
+            return due and progress.validated_step < progress.step
+
+        def validate() -> None:
+            val_loss, val_accuracy = score(dataloader=val_loader)
+            with stop.finishing():
+                is_best = val_accuracy > progress.best_accuracy
+                journal.validation(progress.step, val_loss, val_accuracy, is_best)
+                progress.validated_step = progress.step
+                if is_best:
+                    progress.best_step, progress.best_accuracy = progress.step, val_accuracy
+                    progress.best = checkpoint.model_content(
+                        model,
+                        arch=arch,
+                        arch_args=arch_args,
+                        flags=flags,
+                        classes=list(class_to_idx),
+                        mean=train_loader.dataset.mean,
+                        std=train_loader.dataset.std,
+                        step=progress.step,
+                        val_loss=val_loss,
+                        val_accuracy=val_accuracy,
+                    )
+                    checkpoint.save(files.model, progress.best)
+
+        def save_if_due() -> None:
+            if is_due(progress.step, saving_interval, num_total_iterations):
+                with stop.finishing():
+                    files.state.save(progress, learner)
+
+        try:
+            with journal, enough_memory(f"--batch_size {max(1, batch_size // 2)}"):
+                while progress.validated_step < num_total_iterations:
+                    if validation_is_due():
+                        validate()
+                    else:
+                        train()
+                    if not validation_is_due():
+                        save_if_due()
+                    stop.raise_if_requested()
+                model.load_state_dict(progress.best["model"])
+                test_loss, test_accuracy = score(dataloader=test_loader)
+        except Stopped:
+            if progress.validated_step < num_total_iterations:  # else it is saved already
+                files.state.save(progress, learner)
+            journal.line(report.stopped(progress, stop))
+            sys.exit(stop.exit_code)
+        results = report.results(
+            progress, flags, device, train_loader, model, test_loss, test_accuracy
+        )
+        checkpoint.save_results(files.results, results)
+        journal.results(report.ending(results, files))
 
 
 if __name__ == "__main__":

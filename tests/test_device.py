@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from tinkering.device import choose_device, choose_precision
-from tinkering.errors import InputError
+from tinkering.device import choose_device, choose_precision, enough_memory
+from tinkering.errors import InputError, OutOfMemoryError
 
 
 def test_the_processor_is_always_there():
@@ -45,3 +45,24 @@ def test_the_forward_pass_has_the_precision_and_the_weights_stay_float32(name, d
 def test_fp16_is_refused_where_there_is_no_cuda():
     with pytest.raises(InputError, match="needs a CUDA device"):
         choose_precision("fp16", torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_too_little_memory_is_told_with_what_to_try_next(error):
+    with (
+        pytest.raises(OutOfMemoryError, match="try --width 8"),
+        enough_memory("--width 8"),
+    ):
+        raise error
+
+
+def test_other_errors_are_left_as_they_are():
+    with pytest.raises(RuntimeError, match="shapes"), enough_memory("--width 8"):
+        raise RuntimeError("shapes do not match")

@@ -11,6 +11,7 @@ from docs.make_readme import readme
 from run_gradient_based import main
 from tests.conftest import ROOT
 from tinkering import checkpoint
+from tinkering.__main__ import COMMANDS as COMMANDS_AROUND
 from tinkering.flags import read_flags
 from tinkering.models import ARCHITECTURES
 
@@ -26,6 +27,14 @@ def test_its_tables_are_those_that_the_program_makes():
 def test_its_commands_are_understood(command):
     words = [word for word in shlex.split(command) if word not in ("...", "--help")]
     read_flags(main, words)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), re.findall(r"python -m tinkering (\S+) ([^\n`|]*)", TEXT)
+)
+def test_its_commands_around_a_run_are_understood(name, words):
+    assert name in COMMANDS_AROUND
+    read_flags(main, shlex.split(words))
 
 
 def test_its_commands_were_found():
@@ -47,8 +56,7 @@ def test_its_links_lead_somewhere():
 def test_its_lines_on_using_a_model_work_as_they_stand(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     args = {"num_classes": 62, "in_channels": 1, "width": 2}
-    checkpoint.save_model(
-        tmp_path / "saved_models" / "resnet_emnist.pt",
+    content = checkpoint.model_content(
         ARCHITECTURES["resnet4stage"](**args),
         arch="resnet4stage",
         arch_args=args,
@@ -58,6 +66,7 @@ def test_its_lines_on_using_a_model_work_as_they_stand(tmp_path, monkeypatch):
         step=500,
         val_accuracy=0.5,
     )
+    checkpoint.save(tmp_path / "saved_models" / "resnet_emnist.pt", content)
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown), torch.no_grad():

@@ -44,7 +44,11 @@ def test_a_run_on_glyphs_needs_no_data_and_leaves_its_files(glyphs_run):
         f"{stem}-test-images-idx3-ubyte",
         f"{stem}-test-labels-idx1-ubyte",
         "saved_models/resnet_emnist.pt",
+        "saved_models/checkpoint_2024_01.pt",
+        "saved_models/checkpoint_2024_01.previous.pt",
         "saved_models/2024_01/results.json",
+        "saved_models/2024_01/metrics.csv",
+        "saved_models/2024_01/lock",
     }
 
 

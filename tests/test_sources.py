@@ -2,6 +2,8 @@ import gzip
 import hashlib
 import http.server
 import os
+import stat
+import struct
 import threading
 import zipfile
 from pathlib import Path
@@ -28,8 +30,8 @@ def files_in(folder):
     return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def zipped(folder, members):
-    with zipfile.ZipFile(folder / "gzip.zip", "w") as archive:
+def zipped(folder, members, method=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(folder / "gzip.zip", "w", method) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
 
@@ -55,6 +57,16 @@ def test_of_an_archive_only_the_file_asked_for_is_unpacked(tmp_path):
     zipped(tmp_path, {f"gzip/{NAME}.gz": packed, "gzip/other-images-idx3-ubyte.gz": packed})
     assert load(tmp_path, ZIP).tolist() == ELEMENTS.tolist()
     assert sorted(os.listdir(tmp_path)) == ["gzip.zip", NAME]
+
+
+def test_a_member_is_unpacked_beside_the_archive_whatever_path_it_states(tmp_path):
+    folder = tmp_path / "deep" / "down"
+    for stated in ("../../", "/", f"{tmp_path}/"):
+        folder.mkdir(parents=True, exist_ok=True)
+        zipped(folder, {f"{stated}{NAME}.gz": packed, f"{stated}evil": b"evil"})
+        assert load(folder, ZIP).tolist() == ELEMENTS.tolist()
+        assert set(files_in(tmp_path)) == {Path("deep/down/gzip.zip"), Path("deep/down") / NAME}
+        (folder / NAME).unlink()
 
 
 def test_the_first_folder_that_has_the_file_gives_it_and_unpacked_comes_before_packed(tmp_path):
@@ -87,16 +99,24 @@ def test_what_is_saved_is_in_the_format_and_read_back(tmp_path):
 
 whole = idx_bytes(ELEMENTS)
 packed = gzip.compress(whole)
+billions = whole[:4] + struct.pack(">I", 4_000_000_000) + whole[8:]
 html = b"<!DOCTYPE html><html><body>moved</body></html>"
 BROKEN = {
     "an unpacked file that is cut off": (NAME, whole[:-1], "cut off"),
     "an unpacked file that is too long": (NAME, whole + b"x", "too long"),
     "an unpacked file cut off in its header": (NAME, whole[:9], "cut off inside its header"),
-    "an unpacked file with nothing in it": (NAME, b"", "not an IDX file"),
-    "an unpacked file of no images": (NAME, idx_bytes(np.zeros((0, 28, 28))), "is empty"),
+    "an unpacked file with nothing in it": (NAME, b"", "is empty"),
+    "an unpacked file of no images": (NAME, idx_bytes(np.zeros((0, 28, 28))), "shape of .0, 28"),
+    "an unpacked file of billions of images": (NAME, billions, "shape of .4000000000, "),
     "a wrong magic number": (NAME, b"\0\0\x09" + whole[3:], "not an IDX file"),
     "more dimensions than there can be": (NAME, b"\0\0\x08\x09" + whole[4:], "not an IDX file"),
-    "a web page": (NAME, html, "not an IDX file"),
+    "a web page": (NAME, html, "is a web page"),
+    "a packed file with nothing in it": (f"{NAME}.gz", b"", "is empty"),
+    "a packed file of billions of images": (
+        f"{NAME}.gz",
+        gzip.compress(billions),
+        "shape of .4000000000, ",
+    ),
     "a packed file that is cut off": (f"{NAME}.gz", packed[: len(packed) // 2], "is damaged"),
     "a packed file with a flipped bit": (
         f"{NAME}.gz",
@@ -104,14 +124,20 @@ BROKEN = {
         "is damaged",
     ),
     "a packed web page": (f"{NAME}.gz", gzip.compress(html), "not an IDX file"),
-    "a web page that is called packed": (f"{NAME}.gz", html, "is damaged"),
+    "a web page that is called packed": (f"{NAME}.gz", html, "is a web page"),
     "a packed file of less than it states": (f"{NAME}.gz", gzip.compress(whole[:-1]), "cut off"),
     "a packed file of more than it states": (
         f"{NAME}.gz",
         gzip.compress(whole + bytes(10**6)),
         "too long",
     ),
-    "a web page in place of the archive": ("gzip.zip", html, "is damaged"),
+    "a packed file of 4 GB after what it states": (
+        f"{NAME}.gz",
+        packed + gzip.compress(bytes(10**7)) * 400,
+        "too long",
+    ),
+    "a web page in place of the archive": ("gzip.zip", b"\n  " + html, "is a web page"),
+    "an archive with nothing in it": ("gzip.zip", b"", "is empty"),
 }
 
 
@@ -121,7 +147,65 @@ def test_is_refused_by_name_and_nothing_is_written(tmp_path, filename, content, 
     with pytest.raises(DataError, match=message) as refusal:
         load(tmp_path, ZIP)
     assert str(tmp_path / filename) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
     assert files_in(tmp_path) == {Path(filename): content}
+
+
+def link(name):
+    info = zipfile.ZipInfo(name)
+    info.create_system = 3  # Unix
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return info
+
+
+member = f"gzip/{NAME}.gz"
+UNFIT = {
+    "without the file": ({"readme.txt": b"hello"}, zipfile.ZIP_STORED, "there are 0 files"),
+    "with two files of the name": (
+        {member: packed, f"old/{NAME}.gz": packed},
+        zipfile.ZIP_STORED,
+        "there are 2 files",
+    ),
+    "with a link in place of the file": (
+        {link(member): b"../../target"},
+        zipfile.ZIP_STORED,
+        "a folder or a link",
+    ),
+    "with a folder in place of the file": (
+        {f"{member}/": b""},
+        zipfile.ZIP_STORED,
+        "a folder or a link",
+    ),
+    "of a method that inflates without a bound": (
+        {member: packed},
+        zipfile.ZIP_BZIP2,
+        "another method than deflate",
+    ),
+}
+
+
+@pytest.mark.parametrize(("members", "method", "message"), UNFIT.values(), ids=UNFIT)
+def test_an_archive_is_refused(tmp_path, members, method, message):
+    zipped(tmp_path, members, method)
+    with pytest.raises(DataError, match=f"{NAME}.gz in .*gzip.zip") as refusal:
+        load(tmp_path, ZIP)
+    assert message in str(refusal.value)
+    assert os.listdir(tmp_path) == ["gzip.zip"]
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "message"),
+    [(8, 1, "is encrypted"), (10, 99, "another method than deflate"), (6, 99, "is damaged")],
+    ids=["an encrypted member", "an unknown method", "a version of the format yet to come"],
+)
+def test_an_archive_is_refused_for_what_its_directory_says(tmp_path, offset, value, message):
+    zipped(tmp_path, {member: packed})
+    content = bytearray((tmp_path / "gzip.zip").read_bytes())
+    content[content.index(b"PK\1\2") + offset] = value
+    (tmp_path / "gzip.zip").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        load(tmp_path, ZIP)
+    assert os.listdir(tmp_path) == ["gzip.zip"]
 
 
 def test_an_archive_that_is_cut_off_is_refused(tmp_path):
@@ -142,16 +226,60 @@ def test_an_archive_with_a_flipped_bit_in_its_member_is_refused(tmp_path):
     assert os.listdir(tmp_path) == ["gzip.zip"]
 
 
-def test_an_archive_without_the_file_is_not_the_one_needed(tmp_path):
-    zipped(tmp_path, {"readme.txt": "hello"})
-    with pytest.raises(DataError, match=f"no {NAME}.gz in .*gzip.zip"):
+FILENAMES = (NAME, f"{NAME}.gz", "gzip.zip")
+
+
+@pytest.mark.parametrize("filename", FILENAMES)
+def test_a_folder_in_place_of_the_file_is_refused(tmp_path, filename):
+    (tmp_path / filename).mkdir()
+    with pytest.raises(DataError, match=f"{filename} is a folder"):
         load(tmp_path, ZIP)
 
 
-def test_a_folder_in_place_of_the_file_is_refused(tmp_path):
-    (tmp_path / NAME).mkdir()
-    with pytest.raises(DataError, match="is a folder"):
+@pytest.mark.parametrize("filename", FILENAMES)
+def test_a_link_to_nowhere_is_neither_followed_nor_replaced(tmp_path, filename):
+    (tmp_path / filename).symlink_to("gone")
+    with pytest.raises(DataError, match=f"{filename} is a link that leads to no file"):
+        load(tmp_path, ZIP)
+    assert os.readlink(tmp_path / filename) == "gone"
+    assert os.listdir(tmp_path) == [filename]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / NAME)
+    with pytest.raises(DataError, match=f"{NAME} is .* a device"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("filename", FILENAMES)
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [(PermissionError(13, "Permission denied"), "Permission denied"), (OSError("lost"), "lost")],
+    ids=["not permitted", "an error without the system's words"],
+)
+def test_a_file_that_cannot_be_read_is_refused(tmp_path, monkeypatch, filename, error, cause):
+    (tmp_path / filename).write_bytes(packed)
+
+    def refuse(*_):
+        raise error
+
+    # The superuser may read anything, so the system's answer has to be given for it.
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DataError, match=f"cannot read .*{filename}: {cause}; see to"):
+        load(tmp_path, ZIP)
+
+
+def test_what_cannot_be_unpacked_for_lack_of_space_leaves_nothing_behind(tmp_path, monkeypatch):
+    (tmp_path / f"{NAME}.gz").write_bytes(packed)
+
+    def refuse(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(DataError, match=f"unpack .*{NAME}.gz: No space left on device"):
+        load(tmp_path)
+    assert os.listdir(tmp_path) == [f"{NAME}.gz"]
 
 
 class Server(http.server.ThreadingHTTPServer):

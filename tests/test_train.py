@@ -7,8 +7,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from tqdm import tqdm
 
+from tinkering import train as train_module
+from tinkering.errors import NonFiniteLossError
 from tinkering.recipes import linear_decay
-from tinkering.train import run_train_iterations, run_validation
+from tinkering.train import Meter, is_due, next_due, run_train_iterations, run_validation
 
 
 class Network(torch.nn.Module):
@@ -266,3 +268,93 @@ def test_validation_changes_neither_weights_nor_statistics_and_keeps_no_gradient
     run_validation(model, loader(9, 4), criterion, "cpu")
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
+
+
+class Spoiled(TensorDataset):
+    """Samples of which some make the loss infinite or not a number."""
+
+    def __init__(self, num_samples, spoiled):
+        super().__init__(*samples(num_samples).tensors)
+        self.tensors[0][list(spoiled)] = float("nan")
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_step_and_names_it():
+    model, optimizer, criterion = training()
+    batches = DataLoader(Spoiled(24, [13]), 4)
+    with pytest.raises(NonFiniteLossError, match=r"the loss of step 104 is nan, .* 1\.000e-01"):
+        train(model, optimizer, criterion, batches, 6, step=100)
+    assert all(p.isfinite().all() for p in model.parameters())
+
+
+def test_batches_whose_loss_is_not_finite_can_be_left_out_and_are_counted():
+    model, optimizer, criterion = training()
+    meter = Meter()
+    batches = DataLoader(Spoiled(24, [1, 13]), 4)
+    loss, _, step = train(model, optimizer, criterion, batches, 6, on_nonfinite="skip", meter=meter)
+    assert step == 6
+    assert meter.num_skipped == 2
+    assert len(meter.sizes) == 4
+    assert torch.tensor(loss).isfinite()
+    assert all(p.isfinite().all() for p in model.parameters())
+
+
+def test_ten_such_batches_in_a_row_stop_all_the_same():
+    meter = Meter()
+    batches = DataLoader(Spoiled(24, range(24)), 4)
+    with pytest.raises(NonFiniteLossError, match="step 10"):
+        train(*training(), batches, 20, on_nonfinite="skip", meter=meter)
+    assert meter.num_skipped == 10
+
+
+def test_on_a_device_that_should_not_wait_the_first_such_step_is_found_afterwards(monkeypatch):
+    """The CPU stands in for such a device by another name, as for a GPU that is not there."""
+    monkeypatch.setattr(train_module, "reads_for_free", lambda _device: False)
+    batches = DataLoader(Spoiled(24, [13]), 4)
+    with pytest.raises(NonFiniteLossError, match="the loss of step 4 is nan"):
+        train(*training(), batches, 6)
+
+
+def test_a_long_gradient_is_cut_to_the_norm_asked_for():
+    model, optimizer, criterion = training(lr=1.0)
+    before = torch.nn.utils.parameters_to_vector(model.parameters())
+    train(model, optimizer, criterion, loader(4, 4), 1, clip_grad_norm=1e-3)
+    after = torch.nn.utils.parameters_to_vector(model.parameters())
+    assert (after - before).norm().item() == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_a_stop_is_asked_after_each_step_and_ends_the_call_there():
+    asked = []
+
+    def should_stop():
+        asked.append(True)
+        return len(asked) == 3
+
+    _, _, step = train(*training(), loader(24, 4), 6, should_stop=should_stop)
+    assert step == 3
+
+
+def test_a_meter_goes_on_from_call_to_call_so_that_lines_do_not_depend_on_where_calls_end():
+    def lines(*pieces):
+        run, batches, meter, told, step = training(), loader(40, 4), Meter(), [], 0
+        torch.manual_seed(3)
+        for piece in pieces:
+            _, _, step = train(
+                *run,
+                batches,
+                piece,
+                step,
+                meter=meter,
+                log_interval_iters=4,
+                log=lambda *values: told.append(values),
+            )
+        return told
+
+    assert lines(10) == lines(3, 2, 5) == lines(1, 1, 7, 1)
+
+
+@pytest.mark.parametrize(
+    ("step", "due"), [(0, 4), (3, 4), (4, 5), (5, 8), (8, 10), (10, 12), (12, 13), (13, 13)]
+)
+def test_the_next_step_that_is_due_is_the_first_multiple_of_any_interval_or_the_last(step, due):
+    assert next_due(step, (4, 5), 13) == due
+    assert is_due(due, 4, 13) or is_due(due, 5, 13)

@@ -52,12 +52,19 @@ class StepSampler(Sampler[Draw]):
     def __iter__(self) -> Iterator[Draw]:
         if not self.num_samples:
             return
-        epoch, first = divmod(self.next_step, len(self))
-        self.next_step = (epoch + 1) * len(self)
+        epoch = self.next_step // len(self)
+        first, self.next_step = self.next_step, (epoch + 1) * len(self)
         order = self._order(epoch)
-        for batch in range(first, len(self)):
-            start = batch * self.batch_size
-            yield Draw(epoch * len(self) + batch, order[start : start + self.batch_size])
+        for step in range(first, self.next_step):
+            yield Draw(step, order[self._places(step)])
+
+    def indices_at(self, step: int) -> Tensor:
+        """The samples of the batch of one step, int64 (N,)."""
+        return self._order(step // len(self))[self._places(step)]
+
+    def _places(self, step: int) -> slice:
+        start = step % len(self) * self.batch_size
+        return slice(start, start + self.batch_size)
 
     def _order(self, epoch: int) -> Tensor:
         if self.seed is None:
@@ -100,6 +107,10 @@ class ImageDataset(Dataset):
             self.images, self.labels, self.mean, self.std, changed, self.seed, subset
         )
 
+    def places(self, indices: Tensor) -> Tensor:
+        """Where in the file the samples at these indices stand, int64 (N,)."""
+        return indices if self.subset is None else self.subset[indices]
+
     def __len__(self) -> int:
         return len(self.labels) if self.subset is None else len(self.subset)
 
@@ -114,8 +125,7 @@ class ImageDataset(Dataset):
         return self._normalised(draw.indices, rng)
 
     def _normalised(self, indices: Tensor, rng: np.random.Generator | None = None):
-        if self.subset is not None:
-            indices = self.subset[indices]
+        indices = self.places(indices)
         images = self.images[indices].unsqueeze(1)  # (N, 1, H, W)
         images = images.to(torch.float32, memory_format=torch.contiguous_format)
         if rng is not None:

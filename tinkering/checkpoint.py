@@ -1,9 +1,12 @@
 """What a run leaves on disk to be used afterwards."""
 
+import io
 import json
-import pickle
 import platform
 import tempfile
+import warnings
+import zipfile
+import zlib
 from pathlib import Path
 
 import torch
@@ -14,6 +17,8 @@ from tinkering.errors import InputError
 
 FORMAT = 1  # of the model file; count it up when its keys change their meaning
 WRAPPERS = ("module.", "_orig_mod.")  # put before names by DataParallel and torch.compile
+# What zipfile raises at a file that is cut off, bit-flipped or of another kind.
+NOT_A_ZIP = (OSError, RuntimeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def prepare_folders(*files: Path) -> None:
@@ -34,45 +39,74 @@ def prepare_folders(*files: Path) -> None:
 
 
 def plain_state_dict(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The model's weights on the CPU, under the names they have in the bare network."""
+    """A copy of the model's weights on the CPU, under the names they have in the bare network."""
     weights = {}
     for name, tensor in model.state_dict().items():
         for wrapper in WRAPPERS:
             name = name.replace(wrapper, "")
-        weights[name] = tensor.cpu()
+        weights[name] = tensor.detach().to("cpu", copy=True)
     return weights
 
 
-def save_model(path: Path, model: nn.Module, **about: object) -> None:
-    """Writes the weights and everything needed to use them, whole or not at all.
+def model_content(model: nn.Module, **about: object) -> dict:
+    """What a model file holds: the weights, and everything needed to use them.
 
     Args:
-        path: of the file, which torch.load(path, weights_only=True) reads as a dict.
-        model: its weights go under "model".
+        model: a copy of its weights goes under "model".
         about: further entries, of plain types: arch, arch_args, classes, mean, std, step, ...
-
-    Raises:
-        OSError: it cannot be written; a file that was there before stays as it was.
     """
-    content = {"format": FORMAT, "model": plain_state_dict(model), "versions": versions(), **about}
-    with replace_file(path) as file:
-        torch.save(content, file)
+    return {"format": FORMAT, "model": plain_state_dict(model), "versions": versions(), **about}
 
 
-def load_model(path: Path) -> dict:
-    """What save_model wrote; no code in the file is run.
+def save(path: Path, content: dict, keep: Path | None = None) -> None:
+    """Writes a file that torch.load(path, weights_only=True) reads, whole or not at all.
+
+    Args:
+        path: of the file.
+        content: tensors and plain types.
+        keep: where to move the file that was at `path`; None to let it go.
 
     Raises:
-        InputError: there is no such file, or it is not one of ours.
+        WriteError: it cannot be written; a file that was there before stays as it was.
+    """
+    buffer = io.BytesIO()  # so that a full disk is the system's error and not the pickler's
+    torch.save(content, buffer)
+    with replace_file(path, keep) as file:
+        file.write(buffer.getbuffer())
+
+
+def load(path: Path, file_format: int = FORMAT) -> dict:
+    """What save wrote, each of its records checked against its CRC-32; runs no code in it.
+
+    Args:
+        path: of the file.
+        file_format: what its "format" must be.
+
+    Raises:
+        InputError: there is no such file, it is damaged, or it is none of ours.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with zipfile.ZipFile(path) as archive:
+            damaged_record = archive.testzip()
     except FileNotFoundError as error:
-        raise InputError(f"there is no model file {path}") from error
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise InputError(f"there is no file {path}") from error
+    except NOT_A_ZIP as error:
         raise InputError(f"{path} is damaged, or was not written by this program") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{path} is not a model file of format {FORMAT} of this program")
+    if damaged_record:
+        raise InputError(f"{path} is damaged: the checksum of {damaged_record} is another")
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a file made to mislead the unpickler can raise anything
+        raise InputError(
+            f"{path} holds something other than tensors and plain types; it was not loaded"
+        ) from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != file_format:
+        raise InputError(
+            f"{path} is of format {found}, this program reads format {file_format}: "
+            "it was written by another program or by another version of this one"
+        )
     return content
 
 

@@ -9,6 +9,7 @@ import inspect
 import math
 import sys
 import textwrap
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn, get_args
 
@@ -25,21 +26,24 @@ def run(main: Callable[..., None], argv: Sequence[str] | None = None) -> NoRetur
     if "--help" in argv or "-h" in argv:
         print(help_text(main))
         sys.exit(0)
+    values: dict[str, Any] = {}
     try:
         values = read_flags(main, argv)
         import fire
 
         fire.Fire(main, [f"--{name}={value!r}" for name, value in values.items()])
     except KeyboardInterrupt:
-        _fail("stopped by Ctrl-C", 130)
+        fail("stopped by Ctrl-C", 130)
     except Exception as error:
         if not hasattr(error, "exit_code"):
             raise
-        _fail(str(error), error.exit_code)
+        if values.get("traceback"):
+            traceback.print_exc()
+        fail(str(error), error.exit_code)
     sys.exit(0)
 
 
-def _fail(message: str, exit_code: int) -> NoReturn:
+def fail(message: str, exit_code: int) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     sys.exit(exit_code)
 

@@ -1,11 +1,12 @@
 """Which device a run computes on, and in which precision."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NamedTuple
 
 import torch
 
-from tinkering.errors import InputError
+from tinkering.errors import InputError, OutOfMemoryError
 
 
 class Precision(NamedTuple):
@@ -58,3 +59,21 @@ def _has_fast_bf16(device: torch.device) -> bool:
         capabilities = torch.cpu.get_capabilities()
         return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
     return False
+
+
+@contextmanager
+def enough_memory(advice: str) -> Iterator[None]:
+    """Turns the ways to run out of memory into one error, with advice on what to try next.
+
+    Raises:
+        OutOfMemoryError: what is inside wanted more than the device or the machine has.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        first_line = str(error).split("\n")[0]
+        # A CPU's allocator raises a plain RuntimeError; a GPU's is torch.OutOfMemoryError.
+        is_allocation = "allocate memory" in first_line
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not is_allocation:
+            raise
+        raise OutOfMemoryError(f"out of memory; try {advice}") from error

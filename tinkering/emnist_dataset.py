@@ -41,6 +41,7 @@ def load_images(
     Raises:
         InputError: no such data set or split.
         DataError: the files are not to be had, or are damaged.
+        WriteError: glyphs that were drawn cannot be kept.
     """
     root = Path(data_dir).expanduser()
     if dataset not in DATASETS:
@@ -63,7 +64,8 @@ def _check(images: Tensor, labels: Tensor, num_classes: int, where: str) -> None
         raise DataError(f"{where} are not images and labels: get them anew")
     if len(images) != len(labels):
         raise DataError(
-            f"{where} do not belong together: {len(images):,} images, {len(labels):,} labels"
+            f"{where} do not belong together: {len(images):,} images, {len(labels):,} labels; "
+            "get them anew"
         )
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= num_classes:
@@ -81,11 +83,8 @@ def _load_glyphs(root: Path, split: str, part: str) -> tuple[Tensor, Tensor]:
     )
     if not (image_file.exists() and label_file.exists()):
         images, labels = _draw(split, part)
-        try:
-            sources.save_idx(image_file, images)
-            sources.save_idx(label_file, labels.to(torch.uint8))
-        except OSError as error:
-            raise DataError(f"cannot write into {image_file.parent}: {error.strerror}") from error
+        sources.save_idx(image_file, images)
+        sources.save_idx(label_file, labels.to(torch.uint8))
     return sources.map_idx(image_file), sources.map_idx(label_file).long()
 
 

@@ -1,6 +1,9 @@
-"""What a run tells on the console: bars in a terminal, plain lines anywhere else."""
+"""What a run tells: bars in a terminal and plain lines anywhere else, and metrics.csv."""
 
+import csv
+import io
 import sys
+from pathlib import Path
 from typing import Self
 
 from rich.console import Console, Group
@@ -10,6 +13,40 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
+
+from tinkering.atomic import replace_file
+from tinkering.errors import WriteError
+
+COLUMNS = ("step", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
+
+
+class MetricsFile:
+    """metrics.csv: a row for each line of metrics, with the columns that it has no word on empty.
+
+    Args:
+        path: of the file; it is written anew with the rows there are.
+        rows: those of the run so far; new ones are added to this list.
+    """
+
+    def __init__(self, path: Path, rows: list[list]):
+        self.path, self.rows = path, rows
+        with replace_file(path) as file:
+            file.write("".join(map(self._line, [COLUMNS, *rows])).encode())
+
+    def add(self, **values: float) -> None:
+        """Adds a row; raises WriteError if it cannot be written."""
+        self.rows.append([values.get(column, "") for column in COLUMNS])
+        try:
+            with self.path.open("a") as file:
+                file.write(self._line(self.rows[-1]))
+        except OSError as error:
+            raise WriteError(self.path, error) from error
+
+    @staticmethod
+    def _line(row: list) -> str:
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow(row)
+        return line.getvalue()
 
 
 class Journal:
@@ -22,15 +59,18 @@ class Journal:
     Args:
         num_steps: optimizer steps of the whole run.
         batch_size: images a step, for images/s.
+        metrics: gets a row for each line of metrics.
+        first_step: steps that the run has behind it.
     """
 
-    def __init__(self, num_steps: int, batch_size: int):
+    def __init__(self, num_steps: int, batch_size: int, metrics: MetricsFile, first_step: int = 0):
+        self.metrics = metrics
         self.batch_size = batch_size
         self.console = Console()
         self.in_terminal = sys.stdout.isatty() and not self.console.is_dumb_terminal
         self._line = _Line()
         self._bar: tqdm | None = None  # of the segment under way
-        self._segment_start = 0
+        self._segment_start = first_step
         self._progress = Progress(
             TextColumn("run"),
             BarColumn(bar_width=None),
@@ -39,7 +79,9 @@ class Journal:
             TimeRemainingColumn(),
             expand=True,
         )
-        self._task = self._progress.add_task("run", total=num_steps, speed=0.0)
+        self._task = self._progress.add_task(
+            "run", total=num_steps, completed=first_step, speed=0.0
+        )
         self._live = Live(
             get_renderable=self._render,
             console=self.console,
@@ -92,11 +134,14 @@ class Journal:
 
     def training(self, step: int, loss: float, accuracy: float, lr: float) -> None:
         """The line of metrics within a segment; loss and accuracy since the line before."""
+        self.metrics.add(step=step, lr=lr, train_loss=loss, train_accuracy=accuracy)
         self.line(f"step {step:>6,}  train  loss {loss:.4f}  accuracy {accuracy:7.2%}  lr {lr:.2e}")
 
-    def validation(self, step: int, loss: float, accuracy: float, note: str) -> None:
+    def validation(self, step: int, loss: float, accuracy: float, is_best: bool) -> None:
         """The line of metrics at the end of a segment."""
-        self.line(f"step {step:>6,}  valid  loss {loss:.4f}  accuracy {accuracy:7.2%}  {note}")
+        self.metrics.add(step=step, val_loss=loss, val_accuracy=accuracy)
+        note = "  best so far" if is_best else ""
+        self.line(f"step {step:>6,}  valid  loss {loss:.4f}  accuracy {accuracy:7.2%}{note}")
 
     def results(self, rows: dict[str, str]) -> None:
         """The table at the end."""

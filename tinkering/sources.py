@@ -9,6 +9,7 @@ import gzip
 import io
 import math
 import os
+import stat
 import struct
 import zipfile
 import zlib
@@ -27,7 +28,9 @@ from tinkering.errors import DataError
 
 MAGIC = b"\0\0\x08"  # elements are bytes
 CHUNK = 1 << 20  # bytes
+LARGEST = 2 << 30  # bytes of elements; almost four times the largest file there is, EMNIST's
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
+DAMAGED += (ValueError, OverflowError, NotImplementedError)  # of zipfile, from offsets and names
 TIMEOUT = (5, 30)  # seconds to wait for a connection, and for the next bytes
 
 
@@ -54,9 +57,8 @@ def load_idx(name: str, folders: Sequence[Path], download: Download) -> Tensor:
     Raises:
         DataError: it is not to be had, or is not what its header says.
     """
-    path = _find(name, folders, download.filename)
-    if path is None:
-        path = _fetch(download, folders[0])
+    path = _find(name, folders, download.filename) or _fetch(download, folders[0])
+    _check_start(path)
     return map_idx(path) if path.name == name else _unpack(path, name)
 
 
@@ -72,24 +74,51 @@ def _find(name: str, folders: Sequence[Path], archive: str) -> Path | None:
     for filename in (name, f"{name}.gz", archive):
         for folder in folders:
             path = folder / filename
-            if path.is_dir():
-                raise DataError(f"{path} is a folder; a file is expected there: move it away")
-            if path.exists():
+            if os.path.isfile(path):
                 return path
+            if os.path.lexists(path):  # whatever it is, it is neither opened nor replaced
+                kind = "a folder" if path.is_dir() else "a link that leads to no file, or a device"
+                raise DataError(f"{path} is {kind}; a file is expected there: move it away")
     return None
 
 
-def map_idx(path: Path) -> Tensor:
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turns what reading and unpacking raise into a DataError."""
     try:
-        with path.open("rb") as file:
-            shape = _read_shape(file, path)
-            header_size = file.tell()
-            size = os.fstat(file.fileno()).st_size
-            _check_size(path, shape, size - header_size)
-            # Copy-on-write: torch wants memory that may be written, the file stays as it is.
-            elements = np.memmap(file, np.uint8, mode="c", offset=header_size, shape=shape)
+        yield
+    except DAMAGED as error:
+        raise DataError(
+            f"{path} is damaged ({_cause(error)}); delete it and run again, or get it anew"
+        ) from error
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+        raise DataError(
+            f"cannot read or unpack {path}: {_cause(error)}; see to its permissions and the disk, "
+            "or get it anew"
+        ) from error
+
+
+def _cause(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _check_start(path: Path) -> None:
+    """Finds what failed downloads leave, before it is taken for damaged data."""
+    with _reading(path), path.open("rb") as file:
+        start = file.read(100).lstrip()
+    if not start:
+        raise DataError(f"{path} is empty; delete it and run again")
+    if start.startswith(b"<"):
+        raise DataError(f"{path} is a web page saved under this name; delete it and run again")
+
+
+def map_idx(path: Path) -> Tensor:
+    with _reading(path), path.open("rb") as file:
+        shape = _read_shape(file, path)
+        header_size = file.tell()
+        _check_size(path, shape, os.fstat(file.fileno()).st_size - header_size)
+        # Copy-on-write: torch wants memory that may be written, the file stays as it is.
+        elements = np.memmap(file, np.uint8, mode="c", offset=header_size, shape=shape)
     return torch.from_numpy(elements)
 
 
@@ -103,8 +132,11 @@ def _read_shape(file: BinaryIO, path: Path) -> tuple[int, ...]:
     if len(dimensions) < 4 * magic[3]:
         raise DataError(f"{path} is cut off inside its header; delete it and run again")
     shape = struct.unpack(f">{magic[3]}I", dimensions)
-    if not all(shape):
-        raise DataError(f"{path} is empty: its header states a shape of {shape}; get it anew")
+    if not 1 <= math.prod(shape) <= LARGEST:
+        raise DataError(
+            f"{path} is damaged: its header states a shape of {shape}, where 1 to {LARGEST:,} "
+            "bytes may be; get it anew"
+        )
     return shape
 
 
@@ -120,21 +152,14 @@ def _check_size(path: Path, shape: tuple[int, ...], size: int) -> None:
 
 def _unpack(path: Path, name: str) -> Tensor:
     """The file `name` out of a .gz or .zip, left unpacked beside it where that can be."""
-    try:
-        with _open_packed(path, name) as packed:
-            if not os.access(path.parent, os.W_OK):
-                buffer = io.BytesIO()
-                shape = _copy(packed, buffer, path, name)
-                elements = buffer.getbuffer()[-math.prod(shape) :]
-                return torch.frombuffer(elements, dtype=torch.uint8).view(shape)
-            with replace_file(path.with_name(name)) as file:
-                _copy(packed, file, path, name)
-    except DAMAGED as error:
-        raise DataError(
-            f"{path} is damaged ({error}); delete it and run again, or get it anew"
-        ) from error
-    except OSError as error:
-        raise DataError(f"cannot unpack {path}: {error.strerror}") from error
+    with _reading(path), _open_packed(path, name) as packed:
+        if not os.access(path.parent, os.W_OK):
+            buffer = io.BytesIO()
+            shape = _copy(packed, buffer, path, name)
+            elements = buffer.getbuffer()[-math.prod(shape) :]
+            return torch.frombuffer(elements, dtype=torch.uint8).view(shape)
+        with replace_file(path.with_name(name)) as file:
+            _copy(packed, file, path, name)
     return map_idx(path.with_name(name))
 
 
@@ -145,11 +170,26 @@ def _open_packed(path: Path, name: str) -> Iterator[BinaryIO]:
             yield unpacked
         return
     with zipfile.ZipFile(path) as archive:
-        members = [m for m in archive.namelist() if PurePosixPath(m).name == f"{name}.gz"]
-        if not members:
-            raise DataError(f"there is no {name}.gz in {path}; it is not the archive needed")
-        with archive.open(members[0]) as member, gzip.open(member) as unpacked:
+        info = _find_member(archive, path, f"{name}.gz")
+        with archive.open(info) as member, gzip.open(member) as unpacked:
             yield unpacked
+
+
+def _find_member(archive: zipfile.ZipFile, path: Path, filename: str) -> zipfile.ZipInfo:
+    """In any folder of the archive, which is no path on our disk: nothing is written there."""
+    found = [info for info in archive.infolist() if PurePosixPath(info.filename).name == filename]
+    if len(found) != 1:
+        raise DataError(f"there are {len(found)} files {filename} in {path}, not one: get it anew")
+    info = found[0]
+    if info.is_dir() or stat.S_ISLNK(info.external_attr >> 16):
+        fault = "a folder or a link"
+    elif info.flag_bits & 1:
+        fault = "encrypted"
+    elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        fault = "compressed by another method than deflate"  # some inflate without a bound
+    else:
+        return info
+    raise DataError(f"{filename} in {path} is {fault}: get the archive anew")
 
 
 def _copy(packed: BinaryIO, target: BinaryIO, path: Path, name: str) -> tuple[int, ...]:
@@ -188,7 +228,7 @@ def _fetch(download: Download, folder: Path) -> Path:
             except ValueError:
                 failures.append(f"{url}: what came is not the file, its checksum is another")
             except OSError as error:
-                raise DataError(f"cannot write into {folder}: {error.strerror}") from error
+                raise DataError(f"cannot write into {folder}: {_cause(error)}") from error
     raise DataError(
         f"{download.filename} is not on this machine and could not be downloaded "
         f"({'; '.join(failures)}). Put the file by hand into {folder.resolve()}, "

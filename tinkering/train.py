@@ -1,8 +1,8 @@
 """The two loops: a number of optimizer steps, and one pass of validation."""
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -10,53 +10,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
-Batch = tuple[Tensor, Tensor]  # images float (N, C, H, W), labels int64 (N,)
+from tinkering.errors import NonFiniteLossError
+from tinkering.stream import Batch, stream_of
 
-
-class BatchStream:
-    """The batches of a loader for ever, and the step that the next of them belongs to.
-
-    Every pass asks the loader for a fresh iterator, so a shuffling loader shuffles anew;
-    `itertools.cycle` over the batches themselves would keep the first pass in memory and
-    replay it. A loader whose batch sampler has `set_step` starts at that very step.
-    """
-
-    def __init__(self, dataloader: Iterable[Batch], step: int):
-        sampler = getattr(dataloader, "batch_sampler", None)
-        if hasattr(sampler, "set_step"):
-            sampler.set_step(step)
-        self.step = step
-        self._batches = _cycle(dataloader)
-
-    def take(self, num_batches: int) -> Iterator[Batch]:
-        """The next num_batches batches; raises ValueError where the loader has none."""
-        for batch in itertools.islice(self._batches, num_batches):
-            self.step += 1
-            yield batch
-
-
-def _cycle(dataloader: Iterable[Batch]) -> Iterator[Batch]:
-    for fresh_pass in itertools.cycle([dataloader]):
-        empty = True
-        for batch in fresh_pass:
-            empty = False
-            yield batch
-        if empty:
-            raise ValueError("the dataloader is empty: it gives no batch to train on")
-
-
-def _stream_of(dataloader: Iterable[Batch], step: int) -> BatchStream:
-    """The stream that the segment before left at this step, or else a new one.
-
-    It is kept on the loader, because the place in the data belongs to it and must not
-    outlive it. An object that takes no attributes (a list) starts at its beginning.
-    """
-    stream = getattr(dataloader, "_stream", None)
-    if stream is None or stream.step != step:
-        stream = BatchStream(dataloader, step)
-        with suppress(AttributeError):
-            dataloader._stream = stream
-    return stream
+MOST_SKIPPED_IN_A_ROW = 10
 
 
 def _mean(values: list[Tensor], sizes: list[int]) -> float:
@@ -67,6 +24,68 @@ def _mean(values: list[Tensor], sizes: list[int]) -> float:
 
 def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     return (logits.argmax(dim=1) == labels).float().mean()
+
+
+@dataclass
+class Meter:
+    """What the steps since the last line of metrics came to; goes on over segments and stops.
+
+    The lists have one entry a batch. Losses and accuracies are scalar tensors, because reading
+    a number makes a GPU wait.
+    """
+
+    losses: list[Tensor] = field(default_factory=list)
+    accuracies: list[Tensor] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    num_skipped: int = 0  # batches left out in all, for a loss that is not finite
+    num_skipped_in_a_row: int = 0
+
+    def add(self, loss: Tensor, accuracy: Tensor, size: int) -> None:
+        self.losses.append(loss)
+        self.accuracies.append(accuracy)
+        self.sizes.append(size)
+        self.num_skipped_in_a_row = 0
+
+    def means(self) -> tuple[float, float]:
+        """Loss and accuracy over the samples; (0.0, 0.0) if there are none."""
+        if not self.sizes:
+            return 0.0, 0.0
+        num_samples = sum(self.sizes)
+        num_right = round(_mean(self.accuracies, self.sizes) * num_samples)  # float32 is not exact
+        return _mean(self.losses, self.sizes), num_right / num_samples
+
+    def clear(self) -> None:
+        self.losses, self.accuracies, self.sizes = [], [], []
+
+
+def is_due(step: int, interval: int, num_steps: int) -> bool:
+    """Whether something done every `interval` steps, and at the last, is to be done at this one."""
+    return step % interval == 0 or step == num_steps
+
+
+def next_due(step: int, intervals: Sequence[int], num_steps: int) -> int:
+    """The first step after this one at which something of any of the intervals is due."""
+    return min(num_steps, *(step - step % interval + interval for interval in intervals))
+
+
+def reads_for_free(device: torch.device | str) -> bool:
+    """Whether reading a number from the device waits for nothing."""
+    return torch.device(device).type == "cpu"
+
+
+def _skip_or_raise(meter: Meter, error: NonFiniteLossError, on_nonfinite: str) -> None:
+    meter.num_skipped += 1
+    meter.num_skipped_in_a_row += 1
+    if on_nonfinite == "stop" or meter.num_skipped_in_a_row == MOST_SKIPPED_IN_A_ROW:
+        raise error
+
+
+def _raise_if_not_finite(losses: list[Tensor], lrs: list[float], first_step: int) -> None:
+    """Looks at all losses at once, for devices on which looking at each would take time."""
+    bad = torch.stack(losses).isfinite().logical_not().nonzero()
+    if len(bad):
+        index = int(bad[0])
+        raise NonFiniteLossError(first_step + index, lrs[index], losses[index].item())
 
 
 def run_train_iterations(
@@ -81,8 +100,12 @@ def run_train_iterations(
     *,
     autocast: AbstractContextManager | None = None,
     scaler: torch.amp.GradScaler | None = None,
+    clip_grad_norm: float | None = None,
+    on_nonfinite: str = "stop",
+    meter: Meter | None = None,
     log_interval_iters: int = 0,
     log: Callable[[int, float, float, float], None] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
     progress_bar: Callable[..., tqdm] = tqdm,
 ) -> tuple[float, float, int]:
     """Trains for num_train_iterations optimizer steps, however long the loader is.
@@ -94,21 +117,29 @@ def run_train_iterations(
         model: maps images (N, C, H, W) to logits (N, num_classes); put into train mode.
         dataloader: gives (images, labels); a short one is passed over again, freshly.
         criterion: (logits, labels) -> mean loss of the batch, a scalar tensor.
-        current_step: optimizer steps completed before this call.
+        current_step: steps completed before this call.
         scheduler: stepped once after each optimizer step.
         autocast: context of the forward pass; None for full precision.
         scaler: gradient scaler for fp16; None for none.
+        clip_grad_norm: the gradient is scaled down to this norm if it is longer; None for never.
+        on_nonfinite: what a loss that is not finite does: "stop" raises, "skip" leaves the
+            batch out, and raises at the tenth in a row.
+        meter: where the metrics between two lines are gathered, to be kept from call to call.
         log_interval_iters: steps between two calls of `log`; 0 for none.
         log: called as log(step, loss, accuracy, lr) with the means since the call before
             and the learning rate of the last step.
+        should_stop: asked after each step; the call ends early when it says so.
         progress_bar: a tqdm, or what makes one from its arguments.
 
     Returns:
-        loss and accuracy (0..1), means over the samples seen, and the step reached;
-        (0.0, 0.0, current_step) for no iterations.
+        loss and accuracy (0..1), means over the samples seen in this call, and the step
+        reached; (0.0, 0.0, current_step) for no iterations.
 
     Raises:
         ValueError: the loader is empty, or num_train_iterations is negative.
+        NonFiniteLossError: on a CPU, and with "skip", before the step is made; on other devices,
+            where reading every loss would make them wait, when the loss is next shown or the
+            call ends.
     """
     if num_train_iterations < 0:
         raise ValueError(f"num_train_iterations is {num_train_iterations}; it must not be negative")
@@ -116,15 +147,17 @@ def run_train_iterations(
         return 0.0, 0.0, current_step
     autocast = autocast or nullcontext()
     scaler = scaler or torch.amp.GradScaler(enabled=False)
-    losses, accuracies, sizes = [], [], []  # one entry a batch
-    logged = 0  # entries that `log` has been told of
+    meter = meter or Meter()
+    segment = Meter()
+    first_step, lrs = current_step + 1, []
+    look_at_each = on_nonfinite == "skip" or reads_for_free(device)
 
     model.train()
     bar = progress_bar(
         total=num_train_iterations, desc="train", unit="step", leave=False, mininterval=0.5
     )
     with bar:
-        for images, labels in _stream_of(dataloader, current_step).take(num_train_iterations):
+        for images, labels in stream_of(dataloader, current_step).take(num_train_iterations):
             images = images.to(device, non_blocking=True)
             labels = labels.to(device, non_blocking=True)
             lr = optimizer.param_groups[0]["lr"]
@@ -133,35 +166,42 @@ def run_train_iterations(
             with autocast:
                 logits = model(images)
                 loss = criterion(logits, labels)
-            scaler.scale(loss).backward()
-            scaler.step(optimizer)
-            scaler.update()
+            if look_at_each and not loss.isfinite():
+                error = NonFiniteLossError(current_step + 1, lr, loss.item())
+                _skip_or_raise(meter, error, on_nonfinite)
+            else:
+                scaler.scale(loss).backward()
+                if clip_grad_norm is not None:
+                    scaler.unscale_(optimizer)
+                    nn.utils.clip_grad_norm_(model.parameters(), clip_grad_norm)
+                scaler.step(optimizer)
+                scaler.update()
+                lrs.append(lr)
+                for record in (segment, meter):
+                    record.add(loss.detach(), _accuracy(logits.detach(), labels), len(labels))
             if scheduler is not None:
                 scheduler.step()
             current_step += 1
 
-            # Tensors, not numbers: reading a number makes a GPU wait. The bar reads one
-            # only when it has just been redrawn, twice a second at most.
-            losses.append(loss.detach())
-            accuracies.append(_accuracy(logits.detach(), labels))
-            sizes.append(len(labels))
-            if bar.update():
+            # The bar reads numbers only when it has just been redrawn, twice a second at most.
+            if bar.update() and segment.sizes:
                 bar.set_postfix(
-                    loss=f"{losses[-1].item():.4f}",
-                    acc=f"{accuracies[-1].item():.1%}",
+                    loss=f"{segment.losses[-1].item():.4f}",
+                    acc=f"{segment.accuracies[-1].item():.1%}",
                     lr=f"{lr:.2e}",
                     refresh=False,
                 )
             if log and log_interval_iters and current_step % log_interval_iters == 0:
-                recent = sizes[logged:]
-                log(
-                    current_step,
-                    _mean(losses[logged:], recent),
-                    _mean(accuracies[logged:], recent),
-                    lr,
-                )
-                logged = len(sizes)
-    return _mean(losses, sizes), _mean(accuracies, sizes), current_step
+                if not look_at_each:
+                    _raise_if_not_finite(segment.losses, lrs, first_step)
+                log(current_step, *meter.means(), lr)
+                meter.clear()
+            if should_stop():
+                break
+    if not look_at_each:
+        _raise_if_not_finite(segment.losses, lrs, first_step)
+    loss, accuracy = segment.means()
+    return loss, accuracy, current_step
 
 
 @torch.no_grad()
@@ -186,7 +226,7 @@ def run_validation(
         ValueError: the loader is empty.
     """
     autocast = autocast or nullcontext()
-    losses, accuracies, sizes = [], [], []
+    meter = Meter()
     model.eval()
     with progress_bar(dataloader, desc="validate", unit="batch", leave=False) as bar:
         for images, labels in bar:
@@ -194,9 +234,8 @@ def run_validation(
             labels = labels.to(device, non_blocking=True)
             with autocast:
                 logits = model(images)
-                losses.append(criterion(logits, labels))
-            accuracies.append(_accuracy(logits, labels))
-            sizes.append(len(labels))
-    if not sizes:
+                loss = criterion(logits, labels)
+            meter.add(loss, _accuracy(logits, labels), len(labels))
+    if not meter.sizes:
         raise ValueError("the dataloader is empty: it gives no batch to validate on")
-    return _mean(losses, sizes), _mean(accuracies, sizes)
+    return meter.means()

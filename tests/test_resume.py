@@ -1,0 +1,118 @@
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.test_state import learner, progress
+from tinkering.errors import DataError, InputError
+from tinkering.resume import RunFiles, check_flags
+from tinkering.state import Progress
+
+FLAGS = {"lr": 0.1, "num_total_iterations": 10, "device": "auto", "run_id": "a", "save_path": "."}
+
+
+def files(folder, run_id="a"):
+    return RunFiles(folder, "model.pt", run_id)
+
+
+def begun(folder):
+    """A run that has saved its state."""
+    run = files(folder)
+    run.state.save(Progress(FLAGS, step=4, best={"format": 1, "step": 2}), learner())
+    return run
+
+
+def test_auto_starts_anew_where_there_is_nothing_and_goes_on_where_there_is(tmp_path):
+    assert files(tmp_path).find("auto", FLAGS) is None
+    assert begun(tmp_path).find("auto", FLAGS).content["progress"]["step"] == 4
+
+
+def test_must_goes_on_and_ends_where_there_is_nothing(tmp_path):
+    with pytest.raises(DataError, match=r"no run to go on with: no .*checkpoint_a\.pt"):
+        files(tmp_path).find("must", FLAGS)
+    assert begun(tmp_path).find("must", FLAGS).content["progress"]["step"] == 4
+
+
+def test_never_starts_anew_and_moves_what_was_there_aside_under_a_dated_name(tmp_path):
+    run = begun(tmp_path)
+    run.model.write_text("model")
+    run.metrics.write_text("metrics")
+    assert run.find("never", FLAGS) is None
+    left = [path.name for path in sorted(tmp_path.rglob("*")) if path.is_file()]
+    assert len(left) == 3
+    assert all(re.search(r"\.\d{4}-\d\d-\d\d_\d\d\.\d\d\.\d\d\.", name) for name in left)
+
+
+def test_flags_that_change_the_result_are_refused_with_both_values(tmp_path):
+    given = FLAGS | {"lr": 0.2, "device": "cpu"}
+    with pytest.raises(InputError, match=r"--lr was 0\.1, is 0\.2") as refusal:
+        begun(tmp_path).find("auto", given)
+    assert "device" not in str(refusal.value)
+    assert "--run_id" in str(refusal.value)
+    assert "--resume never" in str(refusal.value)
+
+
+def test_a_run_may_grow_but_not_shrink():
+    check_flags(FLAGS, FLAGS | {"num_total_iterations": 11})
+    with pytest.raises(InputError, match="--num_total_iterations was 10, is 9"):
+        check_flags(FLAGS, FLAGS | {"num_total_iterations": 9})
+
+
+def test_the_model_file_is_written_again_if_it_is_gone(tmp_path):
+    run = begun(tmp_path)
+    run.begin(run.find("auto", FLAGS), FLAGS, learner())
+    assert run.model.exists()
+
+
+def test_a_fresh_start_has_nothing_behind_it(tmp_path):
+    assert files(tmp_path).begin(None, FLAGS, learner()) == Progress(FLAGS)
+    assert progress() != Progress(FLAGS)
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from tinkering.resume import RunFiles
+with RunFiles(Path(sys.argv[1]), "model.pt", "a").locked():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_second_run_of_one_id_is_refused_and_told_the_firsts_process(tmp_path, holder):
+    with (
+        pytest.raises(InputError, match=f"under way in process {holder.pid}"),
+        files(tmp_path).locked(),
+    ):
+        pass
+    with files(tmp_path, run_id="b").locked():
+        pass
+
+
+def test_the_lock_of_a_dead_process_is_no_obstacle(tmp_path, holder):
+    holder.kill()
+    holder.wait()
+    with files(tmp_path).locked():
+        pass
+
+
+def test_what_killed_processes_left_half_written_is_removed(tmp_path):
+    run = files(tmp_path)
+    for file in (run.model, run.state.path, run.metrics):
+        file.with_name(f"{file.name}.4711.part").write_text("half")
+    (tmp_path / "other.pt.4711.part").write_text("another run's")
+    with run.locked():
+        pass
+    assert [path.name for path in tmp_path.rglob("*.part")] == ["other.pt.4711.part"]

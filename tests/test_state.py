@@ -1,0 +1,153 @@
+import os
+
+import pytest
+import torch
+
+from tinkering.errors import DataError, NonFiniteLossError, WriteError
+from tinkering.recipes import linear_decay
+from tinkering.state import Learner, Progress, StateFile, restore
+from tinkering.train import Meter
+
+
+def learner(num_steps=10, seed=0):
+    torch.manual_seed(seed)
+    model = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
+    scheduler = linear_decay(optimizer, num_steps, 0.0)
+    return Learner(model, optimizer, scheduler, torch.amp.GradScaler(enabled=False))
+
+
+def train(learner, num_steps):
+    """Steps on random data, from the global random state."""
+    for _ in range(num_steps):
+        learner.optimizer.zero_grad()
+        learner.model(torch.randn(4, 3)).square().mean().backward()
+        learner.optimizer.step()
+        learner.scheduler.step()
+
+
+@pytest.fixture
+def state(tmp_path):
+    return StateFile(tmp_path / "checkpoint_run.pt")
+
+
+def progress(step=3):
+    meter = Meter([torch.tensor(0.5)], [torch.tensor(0.25)], [4], num_skipped=1)
+    best = {"model": {"weight": torch.ones(2)}, "step": 2}
+    return Progress({"lr": 0.1}, step, 2, 2, 0.5, best, [[1, 0.1, "", 0.5]], meter, 1.5)
+
+
+def test_a_learner_that_was_restored_goes_on_bit_by_bit_as_if_nothing_had_been(state):
+    straight = learner()
+    train(straight, 3)
+    state.save(progress(), straight)
+    train(straight, 4)
+    resumed = learner(seed=1)
+    restore(state.load().content, resumed)
+    train(resumed, 4)
+    torch.testing.assert_close(
+        resumed.model.state_dict(), straight.model.state_dict(), rtol=0, atol=0
+    )
+    torch.testing.assert_close(
+        resumed.optimizer.state_dict(), straight.optimizer.state_dict(), rtol=0, atol=0
+    )
+    assert resumed.scheduler.get_last_lr() == straight.scheduler.get_last_lr()
+
+
+def test_progress_comes_back_as_it_was(state):
+    state.save(progress(), learner())
+    found = restore(state.load().content, learner())
+    assert repr(found) == repr(progress())  # tensors compare by their values so
+
+
+def test_a_state_is_read_without_running_code(state):
+    state.save(progress(), learner())
+    assert torch.load(state.path, weights_only=True)["progress"]["step"] == 3
+
+
+def test_a_run_that_grows_takes_the_learning_rate_of_its_new_length(state):
+    short = learner(num_steps=11)
+    train(short, 5)
+    state.save(progress(), short)
+    longer = learner(num_steps=101)
+    restore(state.load().content, longer)
+    assert longer.optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * 0.95)
+    train(longer, 1)
+    assert longer.optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * 0.94)
+
+
+def saved_twice(state):
+    for step in (1, 2):
+        state.save(progress(step), learner())
+
+
+def test_two_generations_are_kept_and_the_newer_is_read(state, tmp_path):
+    saved_twice(state)
+    state.save(progress(3), learner())
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint_run.previous.pt", "checkpoint_run.pt"]
+    found = state.load()
+    assert found.content["progress"]["step"] == 3
+    assert found.warning == ""
+
+
+def damage(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_damaged_newest_state_is_reported_and_the_one_before_it_read(state):
+    saved_twice(state)
+    damage(state.path)
+    found = state.load()
+    assert found.content["progress"]["step"] == 1
+    assert f"{state.path} is damaged" in found.warning
+    assert str(state.previous) in found.warning
+
+
+def test_a_damaged_state_never_takes_the_place_of_a_whole_one(state):
+    saved_twice(state)
+    damage(state.path)
+    state.load()
+    state.save(progress(5), learner())
+    damage(state.path)
+    assert state.load().content["progress"]["step"] == 1
+
+
+def test_if_the_newest_is_lost_between_two_renames_the_one_before_it_is_read(state):
+    saved_twice(state)
+    state.path.unlink()
+    assert state.exists()
+    assert state.load().content["progress"]["step"] == 1
+
+
+@pytest.mark.parametrize("generations", [1, 2])
+def test_if_none_is_whole_all_are_named_with_the_way_out(state, generations):
+    saved_twice(state)
+    damage(state.path)
+    damage(state.previous) if generations == 2 else state.previous.unlink()
+    with pytest.raises(DataError, match="--resume never") as refusal:
+        state.load()
+    assert str(refusal.value).count("is damaged") == generations
+
+
+def test_weights_that_are_not_finite_never_replace_a_good_state(state):
+    state.save(progress(1), learner())
+    spoiled = learner()
+    spoiled.model.weight.data[0, 0] = float("nan")
+    with pytest.raises(NonFiniteLossError):
+        state.save(progress(2), spoiled)
+    assert state.load().content["progress"]["step"] == 1
+
+
+def test_a_write_that_fails_is_named_and_leaves_both_generations(state, monkeypatch, tmp_path):
+    saved_twice(state)
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WriteError, match=r"cannot write .*checkpoint_run\.pt: No space left"):
+        state.save(progress(3), learner())
+    assert state.load().content["progress"]["step"] == 2
+    assert len(os.listdir(tmp_path)) == 2

@@ -1,0 +1,148 @@
+"""The words and figures at a run's beginning and at its end."""
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from tinkering import checkpoint
+from tinkering.errors import NonFiniteLossError
+from tinkering.resume import RunFiles
+from tinkering.state import Found, Learner, Progress
+from tinkering.stopping import Stopper
+
+OPTIMISTIC = "OPTIMISTIC: the checkpoint was chosen on the test set (val_size 0)"
+
+
+def plan(
+    flags: dict,
+    device: torch.device,
+    model: nn.Module,
+    num_classes: int,
+    loaders: Sequence[DataLoader],
+    files: RunFiles,
+) -> dict[str, str]:
+    """What the run is going to do, by headings; loaders are of train, validation and test."""
+    num_train, num_val, num_test = (len(loader.dataset) for loader in loaders)
+    name = " ".join(filter(None, (flags["dataset"], _split(flags))))
+    lr = flags["lr"]
+    return {
+        "data set": f"{name}: {num_classes} classes, in {flags['data_dir_root']}",
+        "images": f"{num_train:,} to train on, {num_val:,} to validate, {num_test:,} to test; "
+        f"augment {flags['augment']}",
+        "network": f"{flags['arch']}, width {flags['width']}: "
+        f"{_num_parameters(model):,} parameters",
+        "steps": f"{flags['num_total_iterations']:,} of {flags['batch_size']} images, "
+        f"seed {flags['seed']}",
+        "learning rate": f"{lr:g} to {lr * flags['final_lr_factor']:g}, "
+        f"weight decay {flags['weight_decay']:g}",
+        "device": f"{device}, {flags['precision']}, {torch.get_num_threads()} threads",
+        "files": f"{files.model}, {files.state.path}, {files.folder}",
+    }
+
+
+def beginning(found: Found | None, progress: Progress, learner: Learner, flags: dict) -> list[str]:
+    """What there is to say before the first step: where the run goes on, and what to beware of."""
+    lines = []
+    if flags["val_size"] == 0:
+        lines.append(f"scores will be {OPTIMISTIC}")
+    if found is None:
+        return lines
+    if found.warning:
+        lines.append(f"warning: {found.warning}")
+    before = found.content["progress"]["flags"]["num_total_iterations"]
+    num_steps = flags["num_total_iterations"]
+    if progress.step == num_steps:
+        lines.append(f"the run {flags['run_id']} is finished: scoring its best checkpoint")
+        return lines
+    lines.append(f"going on with the run {flags['run_id']} at step {progress.step:,}")
+    if num_steps != before:
+        old_lr = found.content["optimizer"]["param_groups"][0]["lr"]
+        new_lr = learner.optimizer.param_groups[0]["lr"]
+        lines.append(
+            f"it grows from {before:,} to {num_steps:,} steps: the learning rate, on its way to "
+            f"the last step, goes up here from {old_lr:.2e} to {new_lr:.2e}"
+        )
+    return lines
+
+
+@contextmanager
+def explained(train_loader: DataLoader, files: RunFiles) -> Iterator[None]:
+    """Adds to a loss that is not finite which images it came from, and what to do."""
+    try:
+        yield
+    except NonFiniteLossError as error:
+        indices = train_loader.batch_sampler.indices_at(error.step - 1)
+        places = train_loader.dataset.places(indices).tolist()
+        state = "no state is saved yet"
+        if files.state.exists():
+            state = f"the last good state is in {files.state.path}"
+        raise NonFiniteLossError(
+            error.step,
+            error.lr,
+            error.loss,
+            f"from images {', '.join(map(str, places))} of the training file; {state}. Try a "
+            "smaller --lr or --clip_grad_norm 1 in a new run, or leave such batches out with "
+            "--on_nonfinite skip",
+        ) from error
+
+
+def stopped(progress: Progress, stop: Stopper) -> str:
+    """The line that says how to go on."""
+    again = shlex.join(["python", *sys.argv])
+    return f"stopped by {stop.requested} after step {progress.step:,}; saved. Go on with: {again}"
+
+
+def results(
+    progress: Progress,
+    flags: dict,
+    device: torch.device,
+    train_loader: DataLoader,
+    model: nn.Module,
+    test_loss: float,
+    test_accuracy: float,
+) -> dict:
+    """What results.json holds."""
+    num_images = train_loader.batch_sampler.num_drawn(progress.step)
+    return {
+        "test_accuracy": test_accuracy,
+        "test_loss": test_loss,
+        "best_val_accuracy": progress.best_accuracy,
+        "best_step": progress.best_step,
+        "num_parameters": _num_parameters(model),
+        "images_per_second": num_images / progress.train_seconds,
+        "train_seconds": progress.train_seconds,
+        "num_skipped_batches": progress.meter.num_skipped,
+        "seed": flags["seed"],
+        "dataset": flags["dataset"],
+        "emnist_split": _split(flags),
+        "device": str(device),
+        "note": OPTIMISTIC if flags["val_size"] == 0 else "",
+        "versions": checkpoint.versions(),
+        "flags": flags,
+    }
+
+
+def ending(results: dict, files: RunFiles) -> dict[str, str]:
+    """The table at the end, by headings."""
+    return {
+        "test accuracy": f"{results['test_accuracy']:.2%}  {results['note']}".rstrip(),
+        "test loss": f"{results['test_loss']:.4f}",
+        "best validation": f"{results['best_val_accuracy']:.2%} at step {results['best_step']:,}",
+        "training": f"{results['train_seconds']:.0f} s, "
+        f"{results['images_per_second']:,.0f} images/s",
+        "best checkpoint": str(files.model),
+        "figures": f"{files.results}, {files.metrics}",
+    }
+
+
+def _split(flags: dict) -> str | None:
+    return flags["emnist_split"] if flags["dataset"] in ("emnist", "glyphs") else None
+
+
+def _num_parameters(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())

@@ -1,0 +1,136 @@
+"""Where one run's files lie, whose they are, and how it begins: anew or where it was stopped."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tinkering import checkpoint
+from tinkering.atomic import remove_parts
+from tinkering.errors import DataError, InputError
+from tinkering.state import Found, Learner, Progress, StateFile, restore
+
+# Flags that leave the weights and the metrics as they are, and may differ from start to start.
+FREE = {
+    *("data_dir_root", "num_workers", "device", "save_path", "model_name", "run_id"),
+    *("checkpoint_interval_iters", "resume", "max_minutes", "on_nonfinite", "traceback"),
+}
+
+
+def check_flags(own: dict, given: dict) -> None:
+    """Refuses to go on with a run by flags that would make it another.
+
+    Args:
+        own: the flags that the run was started with.
+        given: those of this start; num_total_iterations may be larger.
+
+    Raises:
+        InputError: the flags that differ, each with both values.
+    """
+    differing = [
+        f"--{name} was {own.get(name)}, is {value}"
+        for name, value in given.items()
+        if name not in FREE and own.get(name) != value and not _grows(name, own, value)
+    ]
+    if differing:
+        raise InputError(
+            f"the run {given['run_id']} in {given['save_path']} was started with other flags: "
+            f"{'; '.join(differing)}. Give the new run a --run_id of its own, or let it take "
+            "the place of the old one with --resume never"
+        )
+
+
+def _grows(name: str, own: dict, value: int) -> bool:
+    return name == "num_total_iterations" and value > own[name]
+
+
+class RunFiles:
+    """Where one run's files lie, and the ways to begin it.
+
+    Args:
+        save_path: the folder of all runs.
+        model_name: name of the best checkpoint's file in it.
+        run_id: names the run's folder and its state file.
+
+    Raises:
+        InputError: a folder cannot be made or written, or a file's place is taken by a folder.
+    """
+
+    def __init__(self, save_path: Path, model_name: str, run_id: str):
+        self.run_id = run_id
+        self.folder = save_path / run_id
+        self.model = save_path / model_name
+        self.metrics = self.folder / "metrics.csv"
+        self.results = self.folder / "results.json"
+        self.state = StateFile(save_path / f"checkpoint_{run_id}.pt")
+        checkpoint.prepare_folders(self.model, self.state.path, self.metrics, self.results)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps a second process from writing the same files.
+
+        The lock is the operating system's and goes with its process, however that ends. Once
+        it is held, what killed processes left half-written is removed.
+
+        Raises:
+            InputError: another process holds it; names that process.
+        """
+        owner = self.folder / "lock.pid"
+        lock = FileLock(self.folder / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise InputError(
+                f"the run {self.run_id} is under way in process {owner.read_text()}: wait for "
+                "it, stop it, or give this run a --run_id of its own"
+            ) from error
+        with lock:
+            owner.write_text(str(os.getpid()))
+            for file in (self.model, self.metrics, self.results, self.state.path):
+                remove_parts(file)
+            try:
+                yield
+            finally:
+                owner.unlink(missing_ok=True)
+
+    def find(self, mode: str, flags: dict) -> Found | None:
+        """The saved state to go on from, or None to start anew.
+
+        Args:
+            mode: "auto": if there is one; "must"; "never": what is there is moved aside.
+            flags: of this start; those that change the result must be the run's own.
+
+        Raises:
+            InputError: the flags are not the run's.
+            DataError: there must be a state and is none, or none that is whole.
+        """
+        if mode == "never":
+            self._move_aside()
+            return None
+        if not self.state.exists():
+            if mode == "must":
+                raise DataError(f"there is no run to go on with: no {self.state.path}")
+            return None
+        found = self.state.load()
+        check_flags(found.content["progress"]["flags"], flags)
+        return found
+
+    def begin(self, found: Found | None, flags: dict, learner: Learner) -> Progress:
+        """Puts the learner where the found state left it; a fresh start where there is none."""
+        if found is None:
+            return Progress(flags)
+        progress = restore(found.content, learner)
+        progress.flags = flags
+        if progress.best:  # the file may be gone, or another run's
+            checkpoint.save(self.model, progress.best)
+        return progress
+
+    def _move_aside(self) -> None:
+        """Renames what a run before has left, with the time in the new names."""
+        stamp = datetime.now().strftime("%Y-%m-%d_%H.%M.%S")
+        for path in (self.model, self.state.path, self.state.previous, self.metrics, self.results):
+            if path.exists():
+                path.replace(path.with_name(f"{path.stem}.{stamp}{path.suffix}"))

@@ -1,0 +1,140 @@
+"""What a run leaves on disk to go on from: all of its state, in two generations."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from tinkering import checkpoint
+from tinkering.errors import DataError, InputError, NonFiniteLossError
+from tinkering.train import Meter
+
+FORMAT = 1  # of the state file; count it up when its keys change their meaning
+
+
+@dataclass
+class Progress:
+    """How far a run has come, and all of it that is not in the network or the optimizer."""
+
+    flags: dict  # of the command line; precision as it was chosen
+    step: int = 0
+    validated_step: int = 0  # 0: not yet
+    best_step: int = 0
+    best_accuracy: float = -1.0
+    best: dict = field(default_factory=dict)  # the content of the model file
+    metrics: list[list] = field(default_factory=list)  # the rows of metrics.csv
+    meter: Meter = field(default_factory=Meter)
+    train_seconds: float = 0.0
+
+
+@dataclass
+class Learner:
+    """What an optimizer step changes."""
+
+    model: nn.Module
+    optimizer: Optimizer
+    scheduler: LambdaLR
+    scaler: torch.amp.GradScaler
+
+
+class Found(NamedTuple):
+    """A state read from the disk."""
+
+    content: dict
+    warning: str  # of a damaged newer one, else ""
+
+
+class StateFile:
+    """`<save_path>/checkpoint_<run_id>.pt` and, beside it, the one before.
+
+    Reading takes the newest that is whole: every record of the file is checked against its
+    CRC-32.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.previous = path.with_name(f"{path.stem}.previous{path.suffix}")
+
+    def exists(self) -> bool:
+        return self.path.exists() or self.previous.exists()
+
+    def save(self, progress: Progress, learner: Learner) -> None:
+        """Writes a new generation, whole or not at all, and keeps the one before.
+
+        Raises:
+            WriteError: it cannot be written; both generations stay as they are.
+            NonFiniteLossError: a weight is not finite, so the last good state stays.
+        """
+        weights = checkpoint.plain_state_dict(learner.model)
+        if not all(tensor.isfinite().all() for tensor in weights.values()):
+            lr = learner.optimizer.param_groups[0]["lr"]
+            raise NonFiniteLossError(progress.step, lr, float("nan"))
+        content = {
+            "format": FORMAT,
+            "progress": dataclasses.asdict(progress),
+            "model": weights,
+            "optimizer": learner.optimizer.state_dict(),
+            "scheduler": learner.scheduler.state_dict(),
+            "scaler": learner.scaler.state_dict(),
+            "random": _random_states(),
+        }
+        checkpoint.save(self.path, content, keep=self.previous)
+
+    def load(self) -> Found:
+        """The newest generation that is whole.
+
+        A damaged newest one is renamed, so that it never takes the place of a whole one.
+
+        Raises:
+            DataError: there is none that is whole.
+        """
+        try:
+            return Found(checkpoint.load(self.path, FORMAT), "")
+        except InputError as error:
+            fault = error
+        if not self.previous.exists():
+            raise DataError(f"{fault}; --resume never moves it aside and starts anew") from fault
+        try:
+            content = checkpoint.load(self.previous, FORMAT)
+        except InputError as error:
+            raise DataError(
+                f"{fault}; {error}; --resume never moves them aside and starts anew"
+            ) from error
+        if self.path.exists():
+            self.path.replace(self.path.with_suffix(".damaged"))
+        return Found(content, f"{fault}; going on from the state before it, {self.previous}")
+
+
+def restore(content: dict, learner: Learner) -> Progress:
+    """Puts a loaded state into the network, the optimizer and the random generators."""
+    learner.model.load_state_dict(content["model"])
+    learner.optimizer.load_state_dict(content["optimizer"])
+    learner.scheduler.load_state_dict(content["scheduler"])
+    learner.scaler.load_state_dict(content["scaler"])
+    # The learning rate is a function of the step, and of a number of steps that may have grown.
+    for group, base_lr, factor in zip(
+        learner.optimizer.param_groups,
+        learner.scheduler.base_lrs,
+        learner.scheduler.lr_lambdas,
+        strict=True,
+    ):
+        group["lr"] = base_lr * factor(learner.scheduler.last_epoch)
+    _set_random_states(content["random"])
+    progress = content["progress"]
+    return Progress(**{**progress, "meter": Meter(**progress["meter"])})
+
+
+def _random_states() -> dict:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+
+def _set_random_states(states: dict) -> None:
+    torch.set_rng_state(states["cpu"])
+    if states["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(states["cuda"])
