@@ -1,9 +1,12 @@
+import subprocess
+import sys
 from typing import Annotated
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.conftest import ROOT
 from tinkering import cli
 from tinkering.errors import DataError
 from tinkering.flags import Flag
@@ -71,3 +74,11 @@ def test_the_help_shows_range_and_default():
     shown = cli.help_text(program)
     assert "Notes what it is called with." in shown
     assert "--rate  float ≥ -1000000000.0  (default: 0.5)" in shown
+
+
+def test_a_reader_that_has_seen_enough_of_the_help_is_no_error():
+    program = f"{sys.executable} {ROOT / 'run_gradient_based.py'} --help"
+    command = f"{program} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.returncode in (0, 141)

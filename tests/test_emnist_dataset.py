@@ -211,6 +211,11 @@ def test_as_many_are_held_out_as_are_tested_but_at_most_a_tenth(tmp_path, num_te
     assert sorted(train + val) == list(range(100))
 
 
+def test_of_very_few_images_one_is_held_out_all_the_same(tmp_path):
+    train, val = held_out(tmp_path, num_train=5)
+    assert (len(train), len(val)) == (4, 1)
+
+
 def test_the_validation_images_are_the_same_for_every_seed(tmp_path):
     assert held_out(tmp_path, seed=0) == held_out(tmp_path, seed=1)
 

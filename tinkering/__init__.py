@@ -6,7 +6,8 @@ errors            what stops a run, and the exit code it stops with
 stopping          Ctrl-C, SIGTERM and the end of the time allowed
 emnist_dataset    which data sets there are, their classes, their loaders
 mnist_family      torchvision's data sets, mended where they hurt
-sources           getting the IDX files: find, download, unpack, verify, map into memory
+sources           getting the IDX files: find, unpack, verify, map into memory
+downloads         shown, checked, and there only when whole
 glyphs            characters drawn on the spot: the data set that needs no download
 batches           the order of the samples as a function of (seed, step)
 augment           random affine, each sample its own draw

@@ -7,6 +7,7 @@ So the command line is read by tinkering.flags, and Fire is handed only what pas
 
 import inspect
 import math
+import os
 import sys
 import textwrap
 import traceback
@@ -19,21 +20,25 @@ from tinkering.flags import Flag, choices_of, read_flags, scalar_of
 def run(main: Callable[..., None], argv: Sequence[str] | None = None) -> NoReturn:
     """Checks the command line against main's keyword-only signature, calls main, and exits.
 
-    The exit code is 0 when main returns, 2 for wrong use, 130 for Ctrl-C, and else the one
-    that the error carries (tinkering.errors). Other exceptions pass, as bugs.
+    The exit code is 0 when main returns, 2 for wrong use, 130 for Ctrl-C, 141 if nobody reads
+    what is written, and else the one that the error carries (tinkering.errors). Other
+    exceptions pass, as bugs.
     """
     argv = sys.argv[1:] if argv is None else argv
-    if "--help" in argv or "-h" in argv:
-        print(help_text(main))
-        sys.exit(0)
     values: dict[str, Any] = {}
     try:
+        if "--help" in argv or "-h" in argv:
+            print(help_text(main), flush=True)
+            sys.exit(0)
         values = read_flags(main, argv)
         import fire
 
         fire.Fire(main, [f"--{name}={value!r}" for name, value in values.items()])
     except KeyboardInterrupt:
         fail("stopped by Ctrl-C", 130)
+    except BrokenPipeError:  # who was reading, `| head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + 13)  # as a program ended by SIGPIPE
     except Exception as error:
         if not hasattr(error, "exit_code"):
             raise

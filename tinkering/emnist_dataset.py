@@ -182,7 +182,7 @@ def hold_out_validation(
     train_set, sampler = train_loader.dataset, train_loader.batch_sampler
     num_images = len(train_set)
     if val_size == "auto":
-        val_size = min(len(test_loader.dataset), num_images // 10)
+        val_size = max(1, min(len(test_loader.dataset), num_images // 10))
     if val_size == 0:
         return train_loader, test_loader
     if val_size >= num_images:

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tinkering.atomic import replace_file
+from tinkering.downloads import BYTES, Download, fetch
 from tinkering.errors import DataError
 
 MAGIC = b"\0\0\x08"  # elements are bytes
@@ -31,15 +32,6 @@ CHUNK = 1 << 20  # bytes
 LARGEST = 2 << 30  # bytes of elements; almost four times the largest file there is, EMNIST's
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
 DAMAGED += (ValueError, OverflowError, NotImplementedError)  # of zipfile, from offsets and names
-TIMEOUT = (5, 30)  # seconds to wait for a connection, and for the next bytes
-
-
-class Download(NamedTuple):
-    """A file on the net; every address gives the same one."""
-
-    urls: Sequence[str]
-    md5: str
-    filename: str
 
 
 def load_idx(name: str, folders: Sequence[Path], download: Download) -> Tensor:
@@ -57,7 +49,7 @@ def load_idx(name: str, folders: Sequence[Path], download: Download) -> Tensor:
     Raises:
         DataError: it is not to be had, or is not what its header says.
     """
-    path = _find(name, folders, download.filename) or _fetch(download, folders[0])
+    path = _find(name, folders, download.filename) or fetch(download, folders[0])
     _check_start(path)
     return map_idx(path) if path.name == name else _unpack(path, name)
 
@@ -198,52 +190,10 @@ def _copy(packed: BinaryIO, target: BinaryIO, path: Path, name: str) -> tuple[in
     stated = math.prod(shape)
     target.write(MAGIC + struct.pack(f">B{len(shape)}I", len(shape), *shape))
     copied = 0
-    with tqdm(total=stated, desc=f"unpack {name}", unit="B", unit_scale=True, disable=None) as bar:
+    with tqdm(total=stated, desc=f"unpack {name}", **BYTES) as bar:
         while chunk := packed.read(min(CHUNK, stated + 1 - copied)):
             copied += len(chunk)
             target.write(chunk)
             bar.update(len(chunk))
     _check_size(path, shape, copied)
     return shape
-
-
-def _fetch(download: Download, folder: Path) -> Path:
-    """Downloads to a temporary name, checks the sum, renames; tries each address in turn."""
-    import pooch  # only here: no run but the first one downloads
-    import requests
-
-    failures = []
-    for url in download.urls:
-        # The total is a stand-in until the server has named it: without one a bar is false.
-        with tqdm(total=1, desc=download.filename, unit="B", unit_scale=True, disable=None) as bar:
-            downloader = pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT, chunk_size=CHUNK)
-            try:
-                return Path(
-                    pooch.retrieve(
-                        url, f"md5:{download.md5}", download.filename, folder, downloader=downloader
-                    )
-                )
-            except requests.RequestException as error:
-                failures.append(f"{url}: {_reason(error)}")
-            except ValueError:
-                failures.append(f"{url}: what came is not the file, its checksum is another")
-            except OSError as error:
-                raise DataError(f"cannot write into {folder}: {_cause(error)}") from error
-    raise DataError(
-        f"{download.filename} is not on this machine and could not be downloaded "
-        f"({'; '.join(failures)}). Put the file by hand into {folder.resolve()}, "
-        "or train on what needs no data: --dataset glyphs"
-    )
-
-
-def _reason(error: Exception) -> str:
-    """The last cause of a failed request, without the stack of wrappers in front of it."""
-    import requests
-
-    if isinstance(error, requests.HTTPError):
-        return f"the server answers {error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.ConnectionError):
-        return "no connection"
-    return str(error)

@@ -177,8 +177,9 @@ def run_train_iterations(
                 scaler.step(optimizer)
                 scaler.update()
                 lrs.append(lr)
-                for record in (segment, meter):
-                    record.add(loss.detach(), _accuracy(logits.detach(), labels), len(labels))
+                accuracy = _accuracy(logits.detach(), labels)
+                segment.add(loss.detach(), accuracy, len(labels))
+                meter.add(loss.detach(), accuracy, len(labels))
             if scheduler is not None:
                 scheduler.step()
             current_step += 1
