@@ -17,6 +17,7 @@ from tinkering.flags import Flag
 
 Dataset = Literal["emnist", "mnist", "fashion_mnist", "kmnist", "glyphs"]
 Split = Literal["byclass", "bymerge", "balanced", "letters", "digits", "mnist"]
+Arch = Literal["resnet4stage", "resnet18", "preact20", "convnet", "lenet5", "mlp", "fcn"]
 
 
 def main(
@@ -36,15 +37,44 @@ def main(
     num_workers: Annotated[
         int, Flag("the most loader processes to start; none where data are in memory", minimum=0)
     ] = 4,
-    arch: Annotated[Literal["resnet4stage"], Flag("the network")] = "resnet4stage",
-    width: Annotated[int, Flag("channels of its first stage", minimum=1, maximum=4096)] = 64,
+    arch: Annotated[Arch, Flag("the network")] = "resnet4stage",
+    width: Annotated[
+        int,
+        Flag(
+            "channels of resnet4stage's first stage, hidden units of mlp", minimum=1, maximum=4096
+        ),
+    ] = 64,
     num_total_iterations: Annotated[int, Flag("optimizer steps in all", minimum=1)] = 20_000,
     batch_size: Annotated[int, Flag("images a step", minimum=1)] = 64,
-    lr: Annotated[float, Flag("AdamW's learning rate at the first step", above=0)] = 1e-3,
+    loss: Annotated[
+        Literal["cross_entropy", "nll"], Flag("nll: on log-probabilities, the same numbers")
+    ] = "cross_entropy",
+    label_smoothing: Annotated[
+        float, Flag("share of the target spread over all classes", minimum=0, maximum=1)
+    ] = 0.0,
+    optimizer: Annotated[
+        Literal["adamw", "adam", "sgd", "adadelta", "rmsprop"], Flag("the optimizer")
+    ] = "adamw",
+    lr: Annotated[float, Flag("the highest learning rate", above=0)] = 1e-3,
+    weight_decay: Annotated[
+        float, Flag("of weights; norms and biases go without", minimum=0)
+    ] = 1e-4,
+    momentum: Annotated[float, Flag("of sgd and rmsprop", minimum=0, maximum=1)] = 0.9,
+    betas: Annotated[
+        tuple[float, float], Flag("running means of adam and adamw", minimum=0, maximum=1)
+    ] = (0.9, 0.999),
+    nesterov: Annotated[bool, Flag("Nesterov's momentum, for sgd")] = False,
+    schedule: Annotated[
+        Literal["linear", "constant", "step", "cosine", "onecycle"],
+        Flag("how the learning rate goes from lr at the first step to the last"),
+    ] = "linear",
     final_lr_factor: Annotated[
-        float, Flag("learning rate of the last step over that of the first", minimum=0, maximum=1)
+        float,
+        Flag("last learning rate of linear and cosine over the first", minimum=0, maximum=1),
     ] = 0.01,
-    weight_decay: Annotated[float, Flag("AdamW's weight decay", minimum=0)] = 1e-4,
+    warmup_iters: Annotated[int, Flag("steps of a rise to lr before the schedule", minimum=0)] = 0,
+    step_size_iters: Annotated[int, Flag("steps from drop to drop of step", minimum=1)] = 1000,
+    gamma: Annotated[float, Flag("each drop of step", above=0, maximum=1)] = 0.1,
     eval_interval_iters: Annotated[
         int, Flag("steps from validation to validation", minimum=1)
     ] = 500,
@@ -105,8 +135,8 @@ def main(
     from tinkering.device import choose_device, choose_precision, enough_memory
     from tinkering.emnist_dataset import get_emnist_dataloaders, hold_out_validation
     from tinkering.journal import Journal, MetricsFile
-    from tinkering.models import ARCHITECTURES
-    from tinkering.recipes import linear_decay
+    from tinkering.models import ARCHITECTURES, arguments_of
+    from tinkering.recipes import make_criterion, make_optimizer, make_scheduler
     from tinkering.resume import RunFiles
     from tinkering.state import Learner
     from tinkering.stopping import Stopped, Stopper
@@ -132,12 +162,23 @@ def main(
         )
         train_loader, val_loader = hold_out_validation(train_loader, test_loader, val_size)
         torch.manual_seed(seed)
-        arch_args = {"num_classes": num_classes, "in_channels": 1, "width": width}
+        image_size = train_loader.dataset.images.shape[-1]
+        arch_args = arguments_of(
+            arch, num_classes=num_classes, in_channels=1, image_size=image_size, width=width
+        )
         with enough_memory("a smaller --width"):
             model = ARCHITECTURES[arch](**arch_args).to(device, memory_format=torch.channels_last)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
-        criterion = torch.nn.CrossEntropyLoss()
-        scheduler = linear_decay(optimizer, num_total_iterations, final_lr_factor)
+        optimizer = make_optimizer(optimizer, model, lr, weight_decay, momentum, betas, nesterov)
+        criterion = make_criterion(loss, label_smoothing)
+        scheduler = make_scheduler(
+            schedule,
+            optimizer,
+            num_total_iterations,
+            final_lr_factor=final_lr_factor,
+            step_size=step_size_iters,
+            gamma=gamma,
+            warmup=warmup_iters,
+        )
         learner = Learner(model, optimizer, scheduler, precision.scaler)
         progress = files.begin(found, flags, learner)
 

@@ -101,6 +101,15 @@ REFUSED = [
     ("--emnist_split byletter", "it takes one of byclass, bymerge, balanced, letters"),
     ("--emnist_split letter", "did you mean letters?"),
     ("--arch resnet50", "--arch resnet50: it takes one of resnet4stage"),
+    ("--arch resnet-18", "did you mean resnet18?"),
+    ("--optimizer lion", "--optimizer lion: it takes one of adamw, adam, sgd"),
+    ("--schedule poly", "--schedule poly: it takes one of linear, constant, step"),
+    ("--loss mse", "--loss mse: it takes one of cross_entropy, nll"),
+    ("--betas 0.9", "--betas 0.9: it takes two numbers with a comma between"),
+    ("--betas 0.9,x", "--betas 0.9,x: it takes two numbers"),
+    ("--betas 0.9,1.5", "--betas 1.5: it must be from 0 to 1"),
+    ("--label_smoothing 2", "it must be from 0 to 1"),
+    ("--nesterov maybe", "--nesterov maybe: it takes yes or no"),
     ("--device gpu", "--device gpu: it takes one of auto, cpu, cuda, mps"),
     ("--precision fp8", "--precision fp8: it takes one of auto, fp32, bf16, fp16"),
     ("--augment", "--augment lacks its value"),
@@ -170,6 +179,9 @@ UNDERSTOOD = [
     ("--val_size 1e3", {"val_size": 1000}),
     ("--val_size 0", {"val_size": 0}),
     ("--dataset mnist --seed 7", {"dataset": "mnist", "seed": 7}),
+    ("--betas 0.7,0.95", {"betas": (0.7, 0.95)}),
+    ("--betas=(0.7,0.95)", {"betas": (0.7, 0.95)}),
+    ("--nesterov --lr 1", {"nesterov": True, "lr": 1.0}),
 ]
 
 

@@ -1,7 +1,19 @@
+import inspect
+from typing import get_args
+
 import pytest
 import torch
 
-from tinkering.models import ARCHITECTURES, BasicBlock, ResNet4StageCustom, SimpleResNet
+from run_gradient_based import main
+from tinkering.models import (
+    ARCHITECTURES,
+    BasicBlock,
+    PreactBlock,
+    ResNet4StageCustom,
+    SimpleResNet,
+    arguments_of,
+)
+from tinkering.recipes import OPTIMIZERS
 
 
 def num_parameters(model):
@@ -51,10 +63,48 @@ def test_stages_may_have_several_blocks():
     assert model(torch.zeros(2, 3, 9, 9)).shape == (2, 7)
 
 
+def build(arch, image_size=28, in_channels=1):
+    return ARCHITECTURES[arch](
+        **arguments_of(
+            arch, num_classes=11, in_channels=in_channels, image_size=image_size, width=8
+        )
+    )
+
+
+@pytest.mark.parametrize(("image_size", "in_channels"), [(28, 1), (32, 3)])
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_every_network_gives_logits_and_a_gradient_to_every_weight(arch):
-    model = ARCHITECTURES[arch](num_classes=11, in_channels=1, width=8)
-    logits = model(torch.randn(3, 1, 28, 28))
+def test_every_network_gives_logits_and_a_gradient_to_every_weight(arch, image_size, in_channels):
+    model = build(arch, image_size, in_channels)
+    logits = model(torch.randn(3, in_channels, image_size, image_size))
     assert logits.shape == (3, 11)
     logits.square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("arch", "expected"),
+    [("convnet", 1_199_882), ("preact20", 271_994), ("lenet5", 61_706), ("fcn", 332_042)],
+)
+def test_the_networks_have_their_known_numbers_of_parameters(arch, expected):
+    args = arguments_of(arch, num_classes=10, in_channels=1, image_size=28, width=64)
+    assert num_parameters(ARCHITECTURES[arch](**args)) == expected
+
+
+def test_a_preact_block_adds_its_convolutions_to_its_input():
+    block = PreactBlock(4, 4).eval()
+    torch.nn.init.zeros_(block.conv2.weight)
+    x = torch.randn(2, 4, 8, 8)
+    assert torch.equal(block(x), x)
+
+
+def test_a_network_takes_only_the_arguments_that_mean_something_to_it():
+    offered = {"num_classes": 10, "in_channels": 1, "image_size": 28, "width": 64}
+    assert arguments_of("mlp", **offered) == offered
+    assert arguments_of("resnet18", **offered) == {"num_classes": 10, "in_channels": 1}
+
+
+def test_the_program_offers_every_network_and_every_optimizer_that_there_is():
+    parameters = inspect.signature(main).parameters
+    for name, table in (("arch", ARCHITECTURES), ("optimizer", OPTIMIZERS)):
+        choices = get_args(get_args(parameters[name].annotation)[0])
+        assert set(choices) == set(table)

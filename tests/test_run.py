@@ -102,6 +102,17 @@ def test_the_checkpoint_explains_itself(glyphs_run):
     assert checkpoint["versions"]["torch"] == torch.__version__
 
 
+def test_another_network_optimizer_and_schedule_are_a_matter_of_flags(tmp_path, mnist_dir):
+    words = ["--arch", "mlp", "--optimizer", "sgd", "--nesterov", "--schedule", "onecycle"]
+    words += ["--lr", "0.1", "--loss", "nll", "--betas", "0.8,0.9", "--warmup_iters", "3"]
+    done = run_program(*MNIST, *QUICK, *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "mlp: 3,190 parameters" in done.stdout
+    assert "sgd, learning rate 0.1, onecycle" in done.stdout
+    saved = torch.load(tmp_path / "saved_models" / "resnet_emnist.pt", weights_only=True)
+    ARCHITECTURES[saved["arch"]](**saved["arch_args"]).load_state_dict(saved["model"])
+
+
 def test_training_learns(tmp_path, mnist_dir):
     words = [*MNIST, "--width", "8", "--num_total_iterations", "100", "--lr", "1e-2"]
     done = run_program(*words, cwd=tmp_path)

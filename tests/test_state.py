@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tinkering.errors import DataError, NonFiniteLossError, WriteError
-from tinkering.recipes import linear_decay
+from tinkering.recipes import make_scheduler
 from tinkering.state import Learner, Progress, StateFile, restore
 from tinkering.train import Meter
 
@@ -13,7 +13,7 @@ def learner(num_steps=10, seed=0):
     torch.manual_seed(seed)
     model = torch.nn.Linear(3, 2)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
-    scheduler = linear_decay(optimizer, num_steps, 0.0)
+    scheduler = make_scheduler("linear", optimizer, num_steps, final_lr_factor=0.0)
     return Learner(model, optimizer, scheduler, torch.amp.GradScaler(enabled=False))
 
 

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from tinkering import train as train_module
 from tinkering.errors import NonFiniteLossError
-from tinkering.recipes import linear_decay
+from tinkering.recipes import make_scheduler
 from tinkering.train import Meter, is_due, next_due, run_train_iterations, run_validation
 
 
@@ -68,7 +68,7 @@ class Recorder(Dataset):
 
 def test_training_does_what_the_loop_written_by_hand_does():
     model, optimizer, criterion = training()
-    scheduler = linear_decay(optimizer, 5, 0.1)
+    scheduler = make_scheduler("linear", optimizer, 5, final_lr_factor=0.1)
     batches = loader(20, 4)
     torch.manual_seed(1)
     loss, accuracy, step = train(model, optimizer, criterion, batches, 5, scheduler=scheduler)
@@ -208,7 +208,7 @@ def test_no_batch_is_kept_however_often_the_loader_is_passed_over():
 
 def test_the_log_is_told_the_means_since_it_was_told_last_and_the_rate_of_the_step():
     model, optimizer, criterion = training()
-    scheduler = linear_decay(optimizer, 10, 0.0)
+    scheduler = make_scheduler("linear", optimizer, 10, final_lr_factor=0.0)
     lines = []
     loss, accuracy, _ = train(
         model,

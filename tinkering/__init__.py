@@ -12,7 +12,7 @@ glyphs            characters drawn on the spot: the data set that needs no downl
 batches           the order of the samples as a function of (seed, step)
 augment           random affine, each sample its own draw
 models            the networks, by name
-recipes           the learning rate as a function of the step
+recipes           optimizers, learning rates and losses, by name
 device            which device, which precision
 stream            any loader's batches without an end, shared by the segments of a run
 train             the two loops: run_train_iterations, run_validation

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn, get_args
 
-from tinkering.flags import Flag, choices_of, read_flags, scalar_of
+from tinkering.flags import PAIR, Flag, choices_of, read_flags, scalar_of
 
 
 def run(main: Callable[..., None], argv: Sequence[str] | None = None) -> NoReturn:
@@ -74,7 +74,7 @@ def describe(main: Callable[..., None]) -> list[Row]:
 
 def _values(type_: Any, flag: Flag) -> str:
     """The type and range of a flag in a few characters."""
-    names = {int: "int", float: "float", bool: "yes or no", str: "text"}
+    names = {int: "int", float: "float", bool: "yes or no", str: "text", PAIR: "float,float"}
     scalar = scalar_of(type_)
     text = "file name" if flag.is_file_name else names.get(scalar, "")
     if flag.above > -math.inf:

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 from tinkering.errors import InputError
 
 FILE_NAME = re.compile(r"\w[\w.+=@-]*")
+PAIR = tuple[float, float]
 BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
@@ -110,6 +111,7 @@ def scalar_of(type_: Any) -> type | None:
 
 def _kind(type_: Any) -> str:
     names = {int: "a whole number", float: "a number", bool: "yes or no", str: "text"}
+    names |= {PAIR: "two numbers with a comma between"}
     choices, scalar = choices_of(type_), scalar_of(type_)
     parts = [names[scalar]] if scalar else []
     return " or ".join([*parts, *choices]) if scalar else "one of " + ", ".join(choices)
@@ -149,6 +151,11 @@ def _read_float(text: str) -> float:
     return number
 
 
+def _read_pair(text: str) -> tuple[float, float]:
+    first, second = text.strip("()[]").split(",")
+    return _read_float(first), _read_float(second)
+
+
 def _read_bool(text: str) -> bool:
     if text.lower() not in BOOLEANS:
         raise ValueError(text)
@@ -160,6 +167,7 @@ _READERS: dict[type, Callable[[str], Any]] = {
     float: _read_float,
     bool: _read_bool,
     str: str,
+    PAIR: _read_pair,
 }
 
 
@@ -170,6 +178,11 @@ def _check_range(name: str, value: Any, flag: Flag) -> None:
         )
     if isinstance(value, str):
         return
+    for number in value if isinstance(value, tuple) else (value,):
+        _check_number(name, number, flag)
+
+
+def _check_number(name: str, value: float, flag: Flag) -> None:
     if value <= flag.above:
         raise InputError(f"--{name} {value}: it must be above {flag.above}")
     if not flag.minimum <= value <= flag.maximum:

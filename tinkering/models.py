@@ -1,5 +1,7 @@
 """The networks, and one table from their names to their constructors."""
 
+import inspect
+import itertools
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -87,4 +89,129 @@ class ResNet4StageCustom(SimpleResNet):
         super().__init__(BasicBlock, [1, 1, 1, 1], num_classes, in_channels, width)
 
 
-ARCHITECTURES = {"resnet4stage": ResNet4StageCustom}
+class PreactBlock(nn.Module):
+    """BasicBlock with norm and ReLU before each convolution (He et al. 2016, arXiv 1603.05027).
+
+    Maps (N, in_channels, H, W) to (N, out_channels, ceil(H / stride), ceil(W / stride)).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1):
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(in_channels)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.shortcut = None
+        if stride != 1 or in_channels != out_channels:
+            self.shortcut = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        active = self.bn1(x).relu()
+        kept = x if self.shortcut is None else self.shortcut(active)
+        return kept + self.conv2(self.bn2(self.conv1(active)).relu())
+
+
+class PreactResNet20(nn.Module):
+    """Three stages of three PreactBlocks with 16, 32 and 64 channels: 0.27 M parameters."""
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1):
+        super().__init__()
+        blocks, channels = [], 16
+        for stage in range(3):
+            for block in range(3):
+                stride = 2 if stage > 0 and block == 0 else 1
+                blocks.append(PreactBlock(channels, 16 * 2**stage, stride))
+                channels = 16 * 2**stage
+        self.stem = nn.Conv2d(in_channels, 16, 3, padding=1, bias=False)
+        self.blocks = nn.Sequential(*blocks)
+        self.bn = nn.BatchNorm2d(channels)
+        self.head = nn.Linear(channels, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.bn(self.blocks(self.stem(x))).relu()
+        return self.head(x.mean(dim=(2, 3)))
+
+
+def resnet18(num_classes: int = 10, in_channels: int = 1) -> nn.Module:
+    """torchvision's ResNet-18 with a stem for small images: 3x3, stride 1, no pooling."""
+    from tinkering.vision import torchvision
+
+    model = torchvision.models.resnet18(num_classes=num_classes)
+    model.conv1 = nn.Conv2d(in_channels, 64, 3, padding=1, bias=False)
+    model.maxpool = nn.Identity()
+    return model
+
+
+class ConvNet(nn.Sequential):
+    """The network of PyTorch's MNIST example: two convolutions, two dropouts, two linear layers.
+
+    https://github.com/pytorch/examples/tree/main/mnist
+    """
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1, image_size: int = 28):
+        side = (image_size - 4) // 2
+        super().__init__(
+            *(nn.Conv2d(in_channels, 32, 3), nn.ReLU()),
+            *(nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)),
+            *(nn.Flatten(), nn.Linear(64 * side**2, 128), nn.ReLU(), nn.Dropout(0.5)),
+            nn.Linear(128, num_classes),
+        )
+
+
+class LeNet5(nn.Sequential):
+    """LeNet-5 (LeCun et al. 1998) with ReLU and max-pooling, as it is taught today."""
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1, image_size: int = 28):
+        side = (image_size // 2 - 4) // 2
+        super().__init__(
+            *(nn.Conv2d(in_channels, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Flatten(), nn.Linear(16 * side**2, 120), nn.ReLU()),
+            *(nn.Linear(120, 84), nn.ReLU()),
+            nn.Linear(84, num_classes),
+        )
+
+
+class FullyConnected(nn.Sequential):
+    """Linear layers with ReLU between them, on the flattened image."""
+
+    def __init__(self, hidden: Sequence[int], num_classes: int, num_inputs: int):
+        sizes = [num_inputs, *hidden]
+        layers: list[nn.Module] = [nn.Flatten()]
+        for num_in, num_out in itertools.pairwise(sizes):
+            layers += [nn.Linear(num_in, num_out), nn.ReLU()]
+        super().__init__(*layers, nn.Linear(sizes[-1], num_classes))
+
+
+class MLP(FullyConnected):
+    """One hidden layer of `width` units."""
+
+    def __init__(
+        self, num_classes: int = 10, in_channels: int = 1, image_size: int = 28, width: int = 64
+    ):
+        super().__init__([width], num_classes, in_channels * image_size**2)
+
+
+class FCN(FullyConnected):
+    """Four hidden layers: 128, 256, 512, 128."""
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1, image_size: int = 28):
+        super().__init__([128, 256, 512, 128], num_classes, in_channels * image_size**2)
+
+
+# name: called with those of num_classes, in_channels, image_size and width that it names
+ARCHITECTURES = {
+    "resnet4stage": ResNet4StageCustom,
+    "resnet18": resnet18,
+    "preact20": PreactResNet20,
+    "convnet": ConvNet,
+    "lenet5": LeNet5,
+    "mlp": MLP,
+    "fcn": FCN,
+}
+
+
+def arguments_of(arch: str, **offered: int) -> dict[str, int]:
+    """Those of the arguments offered that the network of this name takes."""
+    taken = inspect.signature(ARCHITECTURES[arch]).parameters
+    return {name: value for name, value in offered.items() if name in taken}

@@ -1,21 +1,126 @@
-"""The learning rate as a function of the step."""
+"""Optimizers, learning rates and losses, by name."""
 
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 
-def linear_decay(optimizer: Optimizer, num_steps: int, final_factor: float) -> LambdaLR:
-    """A straight line from the optimizer's lr at the first step to lr * final_factor at the last.
+def make_optimizer(
+    name: str,
+    model: nn.Module,
+    lr: float,
+    weight_decay: float = 0.0,
+    momentum: float = 0.9,
+    betas: tuple[float, float] = (0.9, 0.999),
+    nesterov: bool = False,
+) -> Optimizer:
+    """torch's optimizer of that name over the model's parameters.
+
+    Weight decay is for weights only: norms and biases, whose size has nothing to do with
+    overfitting, go without.
 
     Args:
-        optimizer: its current lr is the one of the first step (step 0).
-        num_steps: optimizer steps of the whole run; the last one is step num_steps - 1.
-        final_factor: lr of the last step over lr of the first, 0..1.
+        name: a key of OPTIMIZERS.
+        momentum: of sgd and rmsprop.
+        betas: decay of the running means of adam and adamw.
+        nesterov: of sgd.
     """
-    last_step = max(1, num_steps - 1)
+    offered = {"momentum": momentum, "betas": betas, "nesterov": nesterov}
+    constructor, taken = OPTIMIZERS[name]
+    weights = [p for p in model.parameters() if p.dim() > 1]
+    others = [p for p in model.parameters() if p.dim() <= 1]
+    groups = [
+        {"params": weights, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return constructor(groups, lr=lr, **{option: offered[option] for option in taken})
+
+
+# name: torch's class, and the options of ours that it takes
+OPTIMIZERS: dict[str, tuple[type[Optimizer], tuple[str, ...]]] = {
+    "adamw": (torch.optim.AdamW, ("betas",)),
+    "adam": (torch.optim.Adam, ("betas",)),
+    "sgd": (torch.optim.SGD, ("momentum", "nesterov")),
+    "adadelta": (torch.optim.Adadelta, ()),
+    "rmsprop": (torch.optim.RMSprop, ("momentum",)),
+}
+
+
+def make_scheduler(
+    name: str,
+    optimizer: Optimizer,
+    num_steps: int,
+    *,
+    final_lr_factor: float = 0.0,
+    step_size: int = 1000,
+    gamma: float = 0.1,
+    warmup: int = 0,
+) -> LambdaLR:
+    """A learning rate that is a function of the step alone, so that resuming needs nothing.
+
+    In the warm-up it rises in a straight line to the optimizer's lr; the schedule has the steps
+    after that.
+
+    Args:
+        name: linear: a straight line from lr to lr * final_lr_factor at the last step; constant;
+            step: times gamma every step_size steps; cosine: half a wave from lr to lr *
+            final_lr_factor; onecycle: up from lr / 25 in the first 0.3 of the steps, then down
+            to nothing (Smith and Topin 2017, arXiv 1708.07120; the shape is torch's OneCycleLR).
+        optimizer: its current lr is the one that factors are of.
+        num_steps: optimizer steps of the whole run; the last one is step num_steps - 1.
+        warmup: steps of the warm-up.
+    """
+    last = max(1, num_steps - warmup - 1)
+    shapes: dict[str, Callable[[int], float]] = {
+        "linear": lambda step: 1 - (1 - final_lr_factor) * step / last,
+        "constant": lambda step: 1.0,
+        "step": lambda step: gamma ** (step // step_size),
+        "cosine": lambda step: _cosine(1, final_lr_factor, step / last),
+        "onecycle": lambda step: _onecycle(step, last),
+    }
+    shape = shapes[name]
 
     def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
         # LambdaLR asks once more after the last step, hence the min.
-        return 1 - (1 - final_factor) * min(step, last_step) / last_step
+        return shape(min(step - warmup, last))
 
     return LambdaLR(optimizer, factor)
+
+
+def _cosine(start: float, end: float, part: float) -> float:
+    """From start to end on half a wave; part of the way gone, 0..1."""
+    return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
+
+
+def _onecycle(step: int, last: int) -> float:
+    start, end = 1 / 25, 1 / 25 / 1e4
+    peak = 0.3 * (last + 1) - 1
+    if step <= peak:
+        return _cosine(start, 1, step / peak)
+    return _cosine(1, end, (step - peak) / (last - peak))
+
+
+def make_criterion(name: str, label_smoothing: float = 0.0) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss of that name: (logits (N, num_classes), labels (N,)) -> mean loss, a scalar.
+
+    Args:
+        name: cross_entropy, or nll on the log-probabilities of the logits: the same numbers in
+            two steps, as PyTorch's MNIST example has them.
+        label_smoothing: share of the target that is spread over all classes, 0..1.
+    """
+    if name == "cross_entropy":
+        return nn.CrossEntropyLoss(label_smoothing=label_smoothing)
+
+    def nll(logits: Tensor, labels: Tensor) -> Tensor:
+        log_probabilities = functional.log_softmax(logits.float(), dim=1)
+        right = functional.nll_loss(log_probabilities, labels)
+        return (1 - label_smoothing) * right - label_smoothing * log_probabilities.mean()
+
+    return nll

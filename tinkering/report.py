@@ -29,16 +29,14 @@ def plan(
     """What the run is going to do, by headings; loaders are of train, validation and test."""
     num_train, num_val, num_test = (len(loader.dataset) for loader in loaders)
     name = " ".join(filter(None, (flags["dataset"], _split(flags))))
-    lr = flags["lr"]
     return {
         "data set": f"{name}: {num_classes} classes, in {flags['data_dir_root']}",
         "images": f"{num_train:,} to train on, {num_val:,} to validate, {num_test:,} to test; "
         f"augment {flags['augment']}",
-        "network": f"{flags['arch']}, width {flags['width']}: "
-        f"{_num_parameters(model):,} parameters",
+        "network": f"{flags['arch']}: {_num_parameters(model):,} parameters",
         "steps": f"{flags['num_total_iterations']:,} of {flags['batch_size']} images, "
         f"seed {flags['seed']}",
-        "learning rate": f"{lr:g} to {lr * flags['final_lr_factor']:g}, "
+        "optimizer": f"{flags['optimizer']}, learning rate {flags['lr']:g}, {flags['schedule']}, "
         f"weight decay {flags['weight_decay']:g}",
         "device": f"{device}, {flags['precision']}, {torch.get_num_threads()} threads",
         "files": f"{files.model}, {files.state.path}, {files.folder}",
