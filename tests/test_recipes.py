@@ -3,6 +3,7 @@ import torch
 from torch.nn import functional
 from torch.optim import lr_scheduler
 
+from tinkering.errors import InputError
 from tinkering.models import ResNet4StageCustom
 from tinkering.recipes import OPTIMIZERS, make_criterion, make_optimizer, make_scheduler
 
@@ -109,3 +110,12 @@ def test_nll_gives_the_same_numbers_as_cross_entropy(smoothing):
     losses = [make_criterion(name, smoothing)(logits, labels) for name in ("cross_entropy", "nll")]
     expected = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
     assert losses == pytest.approx([expected.item()] * 2, rel=1e-5)
+
+
+def test_options_that_do_not_go_together_are_refused():
+    with pytest.raises(InputError, match="--optimizer sgd: Nesterov"):
+        make_optimizer("sgd", torch.nn.Linear(2, 2), 0.1, momentum=0.0, nesterov=True)
+    with pytest.raises(InputError, match="--optimizer adam: Invalid beta"):
+        make_optimizer("adam", torch.nn.Linear(2, 2), 0.1, betas=(0.9, 1.0))
+    with pytest.raises(InputError, match="a warm-up of 5 steps leaves none of 5"):
+        ours("linear", 5, warmup=5)

@@ -78,7 +78,7 @@ def _values(type_: Any, flag: Flag) -> str:
     scalar = scalar_of(type_)
     text = "file name" if flag.is_file_name else names.get(scalar, "")
     if flag.above > -math.inf:
-        text += f" > {flag.above}"
+        text += f" > {flag.above}" + (f", ≤ {flag.maximum}" if flag.maximum < math.inf else "")
     elif flag.maximum < math.inf:
         text += f" {flag.minimum}..{flag.maximum}"
     elif flag.minimum > -math.inf:

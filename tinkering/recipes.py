@@ -9,6 +9,8 @@ from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from tinkering.errors import InputError
+
 
 def make_optimizer(
     name: str,
@@ -29,6 +31,9 @@ def make_optimizer(
         momentum: of sgd and rmsprop.
         betas: decay of the running means of adam and adamw.
         nesterov: of sgd.
+
+    Raises:
+        InputError: the options do not go together.
     """
     offered = {"momentum": momentum, "betas": betas, "nesterov": nesterov}
     constructor, taken = OPTIMIZERS[name]
@@ -38,7 +43,10 @@ def make_optimizer(
         {"params": weights, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return constructor(groups, lr=lr, **{option: offered[option] for option in taken})
+    try:
+        return constructor(groups, lr=lr, **{option: offered[option] for option in taken})
+    except ValueError as error:
+        raise InputError(f"--optimizer {name}: {error}") from error
 
 
 # name: torch's class, and the options of ours that it takes
@@ -74,7 +82,12 @@ def make_scheduler(
         optimizer: its current lr is the one that factors are of.
         num_steps: optimizer steps of the whole run; the last one is step num_steps - 1.
         warmup: steps of the warm-up.
+
+    Raises:
+        InputError: the warm-up leaves no step.
     """
+    if warmup >= num_steps:
+        raise InputError(f"a warm-up of {warmup:,} steps leaves none of {num_steps:,}")
     last = max(1, num_steps - warmup - 1)
     shapes: dict[str, Callable[[int], float]] = {
         "linear": lambda step: 1 - (1 - final_lr_factor) * step / last,
