@@ -268,7 +268,7 @@ def main(
                 model.load_state_dict(progress.best["model"])
                 test_loss, test_accuracy = score(dataloader=test_loader)
         except Stopped:
-            if progress.validated_step < num_total_iterations:  # else it is saved already
+            if not files.state.holds(progress):  # during the test the network has other weights
                 files.state.save(progress, learner)
             journal.line(report.stopped(progress, stop))
             sys.exit(stop.exit_code)

@@ -108,6 +108,12 @@ def test_the_lock_of_a_dead_process_is_no_obstacle(tmp_path, holder):
         pass
 
 
+@pytest.mark.parametrize("name", ["checkpoint_a.pt", "checkpoint_a.previous.pt", "a"])
+def test_a_model_file_may_not_have_the_name_of_another_file_of_the_run(tmp_path, name):
+    with pytest.raises(InputError, match=f"--model_name {name} is the name of another file"):
+        RunFiles(tmp_path, name, "a")
+
+
 def test_what_killed_processes_left_half_written_is_removed(tmp_path):
     run = files(tmp_path)
     for file in (run.model, run.state.path, run.metrics):

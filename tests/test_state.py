@@ -3,6 +3,7 @@ import os
 import pytest
 import torch
 
+from tinkering import checkpoint
 from tinkering.errors import DataError, NonFiniteLossError, WriteError
 from tinkering.recipes import make_scheduler
 from tinkering.state import Learner, Progress, StateFile, restore
@@ -151,3 +152,29 @@ def test_a_write_that_fails_is_named_and_leaves_both_generations(state, monkeypa
         state.save(progress(3), learner())
     assert state.load().content["progress"]["step"] == 2
     assert len(os.listdir(tmp_path)) == 2
+
+
+def test_a_state_file_knows_how_far_the_newest_state_on_the_disk_has_come(state):
+    assert not state.holds(progress())
+    state.save(progress(3), learner())
+    assert state.holds(progress(3))
+    assert not state.holds(progress(4))
+    again = StateFile(state.path)
+    again.load()
+    assert again.holds(progress(3))
+
+
+def test_a_link_to_nowhere_does_not_take_the_place_of_a_whole_state(state):
+    saved_twice(state)
+    state.path.unlink()
+    state.path.symlink_to("gone")
+    state.load()
+    state.save(progress(5), learner())
+    state.path.unlink()
+    assert state.load().content["progress"]["step"] == 1
+
+
+def test_a_model_file_is_not_taken_for_a_state(state):
+    checkpoint.save(state.path, checkpoint.model_content(torch.nn.Linear(2, 2)))
+    with pytest.raises(DataError, match="is of format 1, this program reads format state 1"):
+        state.load()

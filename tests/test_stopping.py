@@ -51,7 +51,7 @@ def test_a_stop_before_there_is_anything_to_save_ends_the_program_by_its_code(ca
     with pytest.raises(SystemExit) as ending, Stopper():
         signal.raise_signal(signal.SIGTERM)
     assert ending.value.code == 143
-    assert capsys.readouterr().err == "stopped by SIGTERM before the first step\n"
+    assert capsys.readouterr().err == "stopped by SIGTERM; the same command goes on\n"
 
 
 def test_afterwards_signals_do_what_they_did_before():

@@ -8,6 +8,7 @@ import torch
 
 from tests.conftest import ROOT
 from tinkering import checkpoint
+from tinkering.state import FORMAT
 from tinkering.verify_resume import first_difference
 
 
@@ -33,7 +34,11 @@ def test_a_run_killed_in_the_middle_is_shown_to_end_as_one_that_was_not(tmp_path
 
 def leave_run(folder, weights=1.0, metrics="step\n", **progress):
     """What a run called `run` leaves in a folder, as far as it is compared."""
-    content = {"format": 1, "progress": {"step": 3, **progress}, "model": {"w": torch.ones(2)}}
+    content = {
+        "format": FORMAT,
+        "progress": {"step": 3, "validated_step": 3, **progress},
+        "model": {"w": torch.ones(2)},
+    }
     content["model"]["w"] *= weights
     checkpoint.save(folder / "checkpoint_run.pt", content)
     (folder / "run").mkdir()
@@ -60,7 +65,7 @@ def test_something_missing_at_the_end_is_a_difference_too(tmp_path):
     leave_run(tmp_path / "one")
     shutil.copytree(tmp_path / "one", tmp_path / "other")
     path = tmp_path / "other" / "checkpoint_run.pt"
-    content = checkpoint.load(path)
+    content = checkpoint.load(path, FORMAT)
     checkpoint.save(path, content | {"zz": 1})
     assert first_difference(tmp_path / "one", tmp_path / "other") == "zz"
 

@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from tinkering import checkpoint
 from tinkering.atomic import remove_parts
-from tinkering.errors import DataError, InputError
+from tinkering.errors import DataError, InputError, WriteError
 from tinkering.state import Found, Learner, Progress, StateFile, restore
 
 # Flags that leave the weights and the metrics as they are, and may differ from start to start.
@@ -56,7 +56,8 @@ class RunFiles:
         run_id: names the run's folder and its state file.
 
     Raises:
-        InputError: a folder cannot be made or written, or a file's place is taken by a folder.
+        InputError: a folder cannot be made or written, a file's place is taken by a folder, or
+            two files would have one name.
     """
 
     def __init__(self, save_path: Path, model_name: str, run_id: str):
@@ -66,6 +67,11 @@ class RunFiles:
         self.metrics = self.folder / "metrics.csv"
         self.results = self.folder / "results.json"
         self.state = StateFile(save_path / f"checkpoint_{run_id}.pt")
+        if self.model in (self.folder, self.state.path, self.state.previous):
+            raise InputError(
+                f"--model_name {model_name} is the name of another file of the run {run_id}; "
+                "choose another"
+            )
         checkpoint.prepare_folders(self.model, self.state.path, self.metrics, self.results)
 
     @contextmanager
@@ -77,18 +83,22 @@ class RunFiles:
 
         Raises:
             InputError: another process holds it; names that process.
+            WriteError: the folder is full.
         """
         owner = self.folder / "lock.pid"
         lock = FileLock(self.folder / "lock")
         try:
             lock.acquire(timeout=0)
-        except Timeout as error:
-            raise InputError(
-                f"the run {self.run_id} is under way in process {owner.read_text()}: wait for "
-                "it, stop it, or give this run a --run_id of its own"
-            ) from error
-        with lock:
             owner.write_text(str(os.getpid()))
+        except Timeout as error:
+            number = owner.read_text() if owner.exists() else "that has just begun"
+            raise InputError(
+                f"the run {self.run_id} is under way in process {number}: wait for it, stop it, "
+                "or give this run a --run_id of its own"
+            ) from error
+        except OSError as error:
+            raise WriteError(owner, error) from error
+        with lock:
             for file in (self.model, self.metrics, self.results, self.state.path):
                 remove_parts(file)
             try:

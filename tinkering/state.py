@@ -1,6 +1,7 @@
 """What a run leaves on disk to go on from: all of its state, in two generations."""
 
 import dataclasses
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from tinkering import checkpoint
 from tinkering.errors import DataError, InputError, NonFiniteLossError
 from tinkering.train import Meter
 
-FORMAT = 1  # of the state file; count it up when its keys change their meaning
+FORMAT = "state 1"  # of the state file, not the model file's; count it up when its keys change
 
 
 @dataclass
@@ -59,6 +60,11 @@ class StateFile:
     def __init__(self, path: Path):
         self.path = path
         self.previous = path.with_name(f"{path.stem}.previous{path.suffix}")
+        self._newest: tuple[int, int] | None = None  # on the disk: step and validated_step
+
+    def holds(self, progress: Progress) -> bool:
+        """Whether the newest generation, saved or loaded by this process, has come this far."""
+        return self._newest == (progress.step, progress.validated_step)
 
     def exists(self) -> bool:
         return self.path.exists() or self.previous.exists()
@@ -84,6 +90,7 @@ class StateFile:
             "random": _random_states(),
         }
         checkpoint.save(self.path, content, keep=self.previous)
+        self._newest = progress.step, progress.validated_step
 
     def load(self) -> Found:
         """The newest generation that is whole.
@@ -93,6 +100,12 @@ class StateFile:
         Raises:
             DataError: there is none that is whole.
         """
+        found = self._load_newest_whole()
+        progress = found.content["progress"]
+        self._newest = progress["step"], progress["validated_step"]
+        return found
+
+    def _load_newest_whole(self) -> Found:
         try:
             return Found(checkpoint.load(self.path, FORMAT), "")
         except InputError as error:
@@ -105,7 +118,7 @@ class StateFile:
             raise DataError(
                 f"{fault}; {error}; --resume never moves them aside and starts anew"
             ) from error
-        if self.path.exists():
+        if os.path.lexists(self.path):  # a link to nowhere, too
             self.path.replace(self.path.with_suffix(".damaged"))
         return Found(content, f"{fault}; going on from the state before it, {self.previous}")
 

@@ -45,7 +45,7 @@ class Stopper:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if kind is Stopped:
-            print(f"stopped by {self.requested} before the first step", file=sys.stderr)
+            print(f"stopped by {self.requested}; the same command goes on", file=sys.stderr)
             sys.exit(self.exit_code)
 
     def is_requested(self) -> bool:

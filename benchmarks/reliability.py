@@ -1,0 +1,59 @@
+"""Puts the figures that torture.py has written into the page that states them.
+
+python benchmarks/torture.py --json docs/reliability.json
+python benchmarks/reliability.py
+"""
+
+import json
+import re
+from pathlib import Path
+
+DOCS = Path(__file__).parent.parent / "docs"
+OUTCOMES = ("inputs", "refused", "harmless", "one before")
+
+
+def conditions(figures: dict) -> str:
+    minutes, seconds = divmod(figures["seconds"], 60)
+    return (
+        f"Measured {figures['date']} on {figures['machine']}, {figures['cores']} cores, torch "
+        f"{figures['torch']}, in {minutes} min {seconds} s, by\n\n    {figures['command']}"
+    )
+
+
+def kills_table(figures: dict) -> str:
+    rows = [f"| {what} | {number} |" for what, number in figures["kills"].items()]
+    return "\n".join(["| what | how often |", "|---|--:|", *rows])
+
+
+def damage_table(figures: dict) -> str:
+    """A row for each kind of file, and their total."""
+    lines = [
+        "| file | ways to damage it | inputs | refused | harmless | the one before is read |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    *rows, total = figures["damage"]
+    files = dict.fromkeys(row["kind"].split(":")[0] for row in rows)
+    groups = {file: [r for r in rows if r["kind"].startswith(f"{file}:")] for file in files}
+    for file, group in groups.items():
+        sums = [sum(row[outcome] for row in group) for outcome in OUTCOMES]
+        lines.append(_row(file, len(group), *sums))
+    return "\n".join([*lines, _row("total", len(rows), *(total[o] for o in OUTCOMES))])
+
+
+def _row(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def page() -> str:
+    """docs/reliability.md with its made parts made anew from docs/reliability.json."""
+    figures = json.loads((DOCS / "reliability.json").read_text())
+    text = (DOCS / "reliability.md").read_text()
+    for make in (conditions, kills_table, damage_table):
+        mark, made = make.__name__, make(figures)
+        between = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
+        text = between.sub(lambda found, made=made: f"{found[1]}{made}\n{found[2]}", text)
+    return text
+
+
+if __name__ == "__main__":
+    (DOCS / "reliability.md").write_text(page())
