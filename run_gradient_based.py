@@ -10,117 +10,49 @@ import sys
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Literal
 
-from tinkering import cli
-from tinkering.flags import Flag
-
-Dataset = Literal["emnist", "mnist", "fashion_mnist", "kmnist", "glyphs"]
-Split = Literal["byclass", "bymerge", "balanced", "letters", "digits", "mnist"]
-Arch = Literal["resnet4stage", "resnet18", "preact20", "convnet", "lenet5", "mlp", "fcn"]
+from tinkering import cli, options
 
 
 def main(
     *,
-    dataset: Annotated[Dataset, Flag("the data set; glyphs needs no download")] = "emnist",
-    emnist_split: Annotated[Split, Flag("the classes of emnist and of glyphs")] = "byclass",
-    data_dir_root: Annotated[str, Flag("folder of the data sets")] = "./emnist_data",
-    val_size: Annotated[
-        int | Literal["auto"],
-        Flag(
-            "training images held out for validation; auto: as many as the test set has, at "
-            "most a tenth; 0: validate on the test set",
-            minimum=0,
-        ),
-    ] = "auto",
-    augment: Annotated[Literal["none", "affine"], Flag("changes to training images")] = "none",
-    num_workers: Annotated[
-        int, Flag("the most loader processes to start; none where data are in memory", minimum=0)
-    ] = 4,
-    arch: Annotated[Arch, Flag("the network")] = "resnet4stage",
-    width: Annotated[
-        int,
-        Flag(
-            "channels of resnet4stage's first stage, hidden units of mlp", minimum=1, maximum=4096
-        ),
-    ] = 64,
-    num_total_iterations: Annotated[int, Flag("optimizer steps in all", minimum=1)] = 20_000,
-    batch_size: Annotated[int, Flag("images a step", minimum=1)] = 64,
-    loss: Annotated[
-        Literal["cross_entropy", "nll"], Flag("nll: on log-probabilities, the same numbers")
-    ] = "cross_entropy",
-    label_smoothing: Annotated[
-        float, Flag("share of the target spread over all classes", minimum=0, maximum=1)
-    ] = 0.0,
-    optimizer: Annotated[
-        Literal["adamw", "adam", "sgd", "adadelta", "rmsprop"], Flag("the optimizer")
-    ] = "adamw",
-    lr: Annotated[float, Flag("the highest learning rate", above=0)] = 1e-3,
-    weight_decay: Annotated[
-        float, Flag("of weights; norms and biases go without", minimum=0)
-    ] = 1e-4,
-    momentum: Annotated[float, Flag("of sgd and rmsprop", minimum=0, maximum=1)] = 0.9,
-    betas: Annotated[
-        tuple[float, float], Flag("running means of adam and adamw", minimum=0, maximum=1)
-    ] = (0.9, 0.999),
-    nesterov: Annotated[bool, Flag("Nesterov's momentum, for sgd")] = False,
-    schedule: Annotated[
-        Literal["linear", "constant", "step", "cosine", "onecycle"],
-        Flag("how the learning rate goes from lr at the first step to the last"),
-    ] = "linear",
-    final_lr_factor: Annotated[
-        float,
-        Flag("last learning rate of linear and cosine over the first", minimum=0, maximum=1),
-    ] = 0.01,
-    warmup_iters: Annotated[int, Flag("steps of a rise to lr before the schedule", minimum=0)] = 0,
-    step_size_iters: Annotated[int, Flag("steps from drop to drop of step", minimum=1)] = 1000,
-    gamma: Annotated[float, Flag("each drop of step", above=0, maximum=1)] = 0.1,
-    eval_interval_iters: Annotated[
-        int, Flag("steps from validation to validation", minimum=1)
-    ] = 500,
-    log_interval_iters: Annotated[int, Flag("steps from line to line of metrics", minimum=1)] = 100,
-    seed: Annotated[
-        int, Flag("of weights, order and augmentation", minimum=0, maximum=2**32 - 1)
-    ] = 0,
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], Flag("where to compute")] = "auto",
-    precision: Annotated[
-        Literal["auto", "fp32", "bf16", "fp16"], Flag("of the forward pass; auto: bf16 if fast")
-    ] = "auto",
-    save_path: Annotated[str, Flag("folder for what the run leaves")] = "./saved_models",
-    model_name: Annotated[
-        str, Flag("the best checkpoint's file in save_path", is_file_name=True)
-    ] = "resnet_emnist.pt",
-    run_id: Annotated[
-        str | None,
-        Flag(
-            "the run's folder in save_path",
-            is_file_name=True,
-            none_means="model_name without its ending",
-        ),
-    ] = None,
-    resume: Annotated[
-        Literal["auto", "never", "must"],
-        Flag(
-            "going on with the run of this run_id; auto: if there is one; never: start anew, "
-            "moving it aside; must: end with exit code 3 if there is none"
-        ),
-    ] = "auto",
-    checkpoint_interval_iters: Annotated[
-        int | None,
-        Flag("steps from saved state to saved state", minimum=1, none_means="eval_interval_iters"),
-    ] = None,
-    max_minutes: Annotated[
-        float | None,
-        Flag("stop cleanly after this time, to go on later", above=0, none_means="no limit"),
-    ] = None,
-    on_nonfinite: Annotated[
-        Literal["stop", "skip"],
-        Flag("at a loss that is not finite; skip: leave the batch out, ten in a row at most"),
-    ] = "stop",
-    clip_grad_norm: Annotated[
-        float | None, Flag("longest gradient, as a norm", above=0, none_means="no limit")
-    ] = None,
-    traceback: Annotated[bool, Flag("show the frames of an error, too")] = False,
+    dataset: options.Dataset = "emnist",
+    emnist_split: options.EmnistSplit = "byclass",
+    data_dir_root: options.DataDirRoot = "./emnist_data",
+    val_size: options.ValSize = "auto",
+    augment: options.Augment = "none",
+    num_workers: options.NumWorkers = 4,
+    arch: options.Arch = "resnet4stage",
+    width: options.Width = 64,
+    num_total_iterations: options.NumTotalIterations = 20_000,
+    batch_size: options.BatchSize = 64,
+    loss: options.Loss = "cross_entropy",
+    label_smoothing: options.LabelSmoothing = 0.0,
+    optimizer: options.Optimizer = "adamw",
+    lr: options.Lr = 1e-3,
+    weight_decay: options.WeightDecay = 1e-4,
+    momentum: options.Momentum = 0.9,
+    betas: options.Betas = (0.9, 0.999),
+    nesterov: options.Nesterov = False,
+    schedule: options.Schedule = "linear",
+    final_lr_factor: options.FinalLrFactor = 0.01,
+    warmup_iters: options.WarmupIters = 0,
+    step_size_iters: options.StepSizeIters = 1000,
+    gamma: options.Gamma = 0.1,
+    eval_interval_iters: options.EvalIntervalIters = 500,
+    log_interval_iters: options.LogIntervalIters = 100,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    save_path: options.SavePath = "./saved_models",
+    model_name: options.ModelName = "resnet_emnist.pt",
+    run_id: options.RunId = None,
+    resume: options.Resume = "auto",
+    checkpoint_interval_iters: options.CheckpointIntervalIters = None,
+    max_minutes: options.MaxMinutes = None,
+    on_nonfinite: options.OnNonfinite = "stop",
+    clip_grad_norm: options.ClipGradNorm = None,
+    traceback: options.Traceback = False,
 ) -> None:
     """Trains a ResNet on handwritten characters for a fixed number of optimizer steps.
 

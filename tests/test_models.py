@@ -1,10 +1,6 @@
-import inspect
-from typing import get_args
-
 import pytest
 import torch
 
-from run_gradient_based import main
 from tinkering.models import (
     ARCHITECTURES,
     BasicBlock,
@@ -13,7 +9,6 @@ from tinkering.models import (
     SimpleResNet,
     arguments_of,
 )
-from tinkering.recipes import OPTIMIZERS
 
 
 def num_parameters(model):
@@ -101,10 +96,3 @@ def test_a_network_takes_only_the_arguments_that_mean_something_to_it():
     offered = {"num_classes": 10, "in_channels": 1, "image_size": 28, "width": 64}
     assert arguments_of("mlp", **offered) == offered
     assert arguments_of("resnet18", **offered) == {"num_classes": 10, "in_channels": 1}
-
-
-def test_the_program_offers_every_network_and_every_optimizer_that_there_is():
-    parameters = inspect.signature(main).parameters
-    for name, table in (("arch", ARCHITECTURES), ("optimizer", OPTIMIZERS)):
-        choices = get_args(get_args(parameters[name].annotation)[0])
-        assert set(choices) == set(table)

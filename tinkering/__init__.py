@@ -1,6 +1,7 @@
 """The rooms of the training program, each with one job.
 
 cli               the strict front of Fire: help, errors, exit codes
+options           the flags of a training run: types, ranges, meanings
 flags             a command line read against a function's signature
 errors            what stops a run, and the exit code it stops with
 stopping          Ctrl-C, SIGTERM and the end of the time allowed
