@@ -101,6 +101,12 @@ def test_a_second_run_of_one_id_is_refused_and_told_the_firsts_process(tmp_path,
         pass
 
 
+def test_a_lock_is_given_back_at_the_end_of_its_block(tmp_path):
+    for _ in range(2):
+        with files(tmp_path).locked():
+            pass
+
+
 def test_the_lock_of_a_dead_process_is_no_obstacle(tmp_path, holder):
     holder.kill()
     holder.wait()

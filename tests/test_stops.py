@@ -109,7 +109,7 @@ def test_a_run_may_grow_and_is_told_what_that_does_to_the_learning_rate(finished
     longer = [word.replace("20", "30") for word in SHORT]
     done = run_program(*longer, cwd=finished)
     assert done.returncode == 0, done.stderr
-    assert "it grows from 20 to 30 steps: the learning rate" in done.stdout
+    assert "it grows from 20 to 30 steps: the learning rate's schedule is stretched" in done.stdout
     assert "step     30  valid" in done.stdout
 
 

@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from tqdm import tqdm
 
 from tinkering import train as train_module
+from tinkering.batches import ImageDataset, make_loader
 from tinkering.errors import NonFiniteLossError
 from tinkering.recipes import make_scheduler
 from tinkering.train import Meter, is_due, next_due, run_train_iterations, run_validation
@@ -358,3 +359,20 @@ def test_a_meter_goes_on_from_call_to_call_so_that_lines_do_not_depend_on_where_
 def test_the_next_step_that_is_due_is_the_first_multiple_of_any_interval_or_the_last(step, due):
     assert next_due(step, (4, 5), 13) == due
     assert is_due(due, 4, 13) or is_due(due, 5, 13)
+
+
+def test_looking_at_a_batch_in_between_does_not_change_what_a_step_is_trained_on():
+    """Our own loaders give each step its batch, whoever else has drawn from them."""
+
+    def run(look):
+        images = torch.arange(40 * 9, dtype=torch.uint8).view(40, 3, 3)
+        batches = make_loader(ImageDataset(images, torch.arange(40) % 3, 0.5, 0.2), 8, seed=0)
+        model, optimizer, criterion = training()
+        torch.manual_seed(1)
+        _, _, step = train(model, optimizer, criterion, batches, 3)
+        if look:
+            next(iter(batches))
+        train(model, optimizer, criterion, batches, 9, step)
+        return model.state_dict()
+
+    torch.testing.assert_close(run(look=False), run(look=True), rtol=0, atol=0)

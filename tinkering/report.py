@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -62,8 +63,8 @@ def beginning(found: Found | None, progress: Progress, learner: Learner, flags: 
         old_lr = found.content["optimizer"]["param_groups"][0]["lr"]
         new_lr = learner.optimizer.param_groups[0]["lr"]
         lines.append(
-            f"it grows from {before:,} to {num_steps:,} steps: the learning rate, on its way to "
-            f"the last step, goes up here from {old_lr:.2e} to {new_lr:.2e}"
+            f"it grows from {before:,} to {num_steps:,} steps: the learning rate's schedule is "
+            f"stretched over all of them, and here is {new_lr:.2e} in place of {old_lr:.2e}"
         )
     return lines
 
@@ -75,7 +76,7 @@ def explained(train_loader: DataLoader, files: RunFiles) -> Iterator[None]:
         yield
     except NonFiniteLossError as error:
         indices = train_loader.batch_sampler.indices_at(error.step - 1)
-        places = train_loader.dataset.places(indices).tolist()
+        places = ", ".join(map(str, train_loader.dataset.places(indices).tolist()))
         state = "no state is saved yet"
         if files.state.exists():
             state = f"the last good state is in {files.state.path}"
@@ -83,7 +84,7 @@ def explained(train_loader: DataLoader, files: RunFiles) -> Iterator[None]:
             error.step,
             error.lr,
             error.loss,
-            f"from images {', '.join(map(str, places))} of the training file; {state}. Try a "
+            f"from images {textwrap.shorten(places, 500)} of the training file; {state}. Try a "
             "smaller --lr or --clip_grad_norm 1 in a new run, or leave such batches out with "
             "--on_nonfinite skip",
         ) from error

@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from tinkering import checkpoint
-from tinkering.atomic import remove_parts
+from tinkering.atomic import remove_parts, replace_file
 from tinkering.errors import DataError, InputError, WriteError
 from tinkering.state import Found, Learner, Progress, StateFile, restore
 
@@ -88,8 +88,7 @@ class RunFiles:
         owner = self.folder / "lock.pid"
         lock = FileLock(self.folder / "lock")
         try:
-            lock.acquire(timeout=0)
-            owner.write_text(str(os.getpid()))
+            held = lock.acquire(timeout=0)
         except Timeout as error:
             number = owner.read_text() if owner.exists() else "that has just begun"
             raise InputError(
@@ -97,10 +96,12 @@ class RunFiles:
                 "or give this run a --run_id of its own"
             ) from error
         except OSError as error:
-            raise WriteError(owner, error) from error
-        with lock:
-            for file in (self.model, self.metrics, self.results, self.state.path):
+            raise WriteError(lock.lock_file, error) from error
+        with held:
+            for file in (self.model, self.metrics, self.results, self.state.path, owner):
                 remove_parts(file)
+            with replace_file(owner) as file:
+                file.write(str(os.getpid()).encode())
             try:
                 yield
             finally:

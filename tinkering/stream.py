@@ -14,15 +14,12 @@ class BatchStream:
 
     Every pass asks the loader for a fresh iterator, so a shuffling loader shuffles anew;
     `itertools.cycle` over the batches themselves would keep the first pass in memory and
-    replay it. A loader whose batch sampler has `set_step` starts at that very step.
+    replay it. A loader whose batch sampler has `set_step` gives each step its own batch.
     """
 
     def __init__(self, dataloader: Iterable[Batch], step: int):
-        sampler = getattr(dataloader, "batch_sampler", None)
-        if hasattr(sampler, "set_step"):
-            sampler.set_step(step)
         self.step = step
-        self._batches = _cycle(dataloader)
+        self._batches = self._cycle(dataloader)
 
     def take(self, num_batches: int) -> Iterator[Batch]:
         """The next num_batches batches; raises ValueError where the loader has none."""
@@ -30,15 +27,17 @@ class BatchStream:
             self.step += 1
             yield batch
 
-
-def _cycle(dataloader: Iterable[Batch]) -> Iterator[Batch]:
-    for fresh_pass in itertools.cycle([dataloader]):
-        empty = True
-        for batch in fresh_pass:
-            empty = False
-            yield batch
-        if empty:
-            raise ValueError("the dataloader is empty: it gives no batch to train on")
+    def _cycle(self, dataloader: Iterable[Batch]) -> Iterator[Batch]:
+        sampler = getattr(dataloader, "batch_sampler", None)
+        for fresh_pass in itertools.cycle([dataloader]):
+            if hasattr(sampler, "set_step"):
+                sampler.set_step(self.step)
+            empty = True
+            for batch in fresh_pass:
+                empty = False
+                yield batch
+            if empty:
+                raise ValueError("the dataloader is empty: it gives no batch to train on")
 
 
 def stream_of(dataloader: Iterable[Batch], step: int) -> BatchStream:

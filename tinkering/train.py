@@ -19,7 +19,7 @@ MOST_SKIPPED_IN_A_ROW = 10
 def _mean(values: list[Tensor], sizes: list[int]) -> float:
     """The mean over samples of per-batch means; waits for the device."""
     weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
-    return float(torch.stack(values).double().cpu() @ weights)
+    return float(torch.stack(values).cpu().double() @ weights)
 
 
 def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:
