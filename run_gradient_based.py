@@ -118,7 +118,7 @@ def main(
         journal = Journal(num_total_iterations, batch_size, metrics, progress.step)
         loaders = train_loader, val_loader, test_loader
         journal.plan(report.plan(flags, device, model, num_classes, loaders, files))
-        for line in report.beginning(found, progress, learner, flags):
+        for line in report.beginning(found, progress, learner, flags, files):
             journal.line(line)
         score = partial(
             run_validation,

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from tests.test_state import learner, progress
+from tinkering import checkpoint
 from tinkering.errors import DataError, InputError
 from tinkering.resume import RunFiles, check_flags
 from tinkering.state import Progress
@@ -63,6 +64,32 @@ def test_the_model_file_is_written_again_if_it_is_gone(tmp_path):
     run = begun(tmp_path)
     run.begin(run.find("auto", FLAGS), FLAGS, learner())
     assert run.model.exists()
+
+
+def model_of(run, **flags):
+    checkpoint.save(run.model, {"format": checkpoint.FORMAT, "flags": FLAGS | flags})
+    run.begin(None, FLAGS, learner())
+    return [path.name for path in run.moved]
+
+
+@pytest.mark.parametrize("other", [{"run_id": "b"}, {"lr": 0.5}])
+def test_the_model_file_of_another_run_is_moved_aside_and_not_overwritten(tmp_path, other):
+    run = files(tmp_path)
+    (moved,) = model_of(run, **other)
+    assert re.fullmatch(r"model\.[\d_.-]+\.pt", moved)
+    assert (tmp_path / moved).exists()
+    assert not run.model.exists()
+
+
+def test_the_model_file_of_the_run_itself_stays(tmp_path):
+    assert model_of(files(tmp_path)) == []
+
+
+def test_what_is_no_model_file_is_moved_aside_too(tmp_path):
+    run = files(tmp_path)
+    run.model.write_text("notes")
+    run.begin(None, FLAGS, learner())
+    assert len(run.moved) == 1
 
 
 def test_a_fresh_start_has_nothing_behind_it(tmp_path):

@@ -44,9 +44,11 @@ def plan(
     }
 
 
-def beginning(found: Found | None, progress: Progress, learner: Learner, flags: dict) -> list[str]:
+def beginning(
+    found: Found | None, progress: Progress, learner: Learner, flags: dict, files: RunFiles
+) -> list[str]:
     """What there is to say before the first step: where the run goes on, and what to beware of."""
-    lines = []
+    lines = [f"moved aside: {path}" for path in files.moved]
     if flags["val_size"] == 0:
         lines.append(f"scores will be {OPTIMISTIC}")
     if found is None:

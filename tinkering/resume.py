@@ -44,7 +44,7 @@ def check_flags(own: dict, given: dict) -> None:
 
 
 def _grows(name: str, own: dict, value: int) -> bool:
-    return name == "num_total_iterations" and value > own[name]
+    return name == "num_total_iterations" and value > own.get(name, value)
 
 
 class RunFiles:
@@ -62,6 +62,7 @@ class RunFiles:
 
     def __init__(self, save_path: Path, model_name: str, run_id: str):
         self.run_id = run_id
+        self.moved: list[Path] = []  # the new names of what was moved aside
         self.folder = save_path / run_id
         self.model = save_path / model_name
         self.metrics = self.folder / "metrics.csv"
@@ -119,7 +120,9 @@ class RunFiles:
             DataError: there must be a state and is none, or none that is whole.
         """
         if mode == "never":
-            self._move_aside()
+            self._move_aside(
+                self.model, self.state.path, self.state.previous, self.metrics, self.results
+            )
             return None
         if not self.state.exists():
             if mode == "must":
@@ -130,7 +133,12 @@ class RunFiles:
         return found
 
     def begin(self, found: Found | None, flags: dict, learner: Learner) -> Progress:
-        """Puts the learner where the found state left it; a fresh start where there is none."""
+        """Puts the learner where the found state left it; a fresh start where there is none.
+
+        Another run's best checkpoint, under the name that this run's is to have, is moved aside.
+        """
+        if not self._model_is_own(flags):
+            self._move_aside(self.model)
         if found is None:
             return Progress(flags)
         progress = restore(found.content, learner)
@@ -139,9 +147,22 @@ class RunFiles:
             checkpoint.save(self.model, progress.best)
         return progress
 
-    def _move_aside(self) -> None:
+    def _model_is_own(self, flags: dict) -> bool:
+        """Whether the model file is of a run by these flags; true if there is none."""
+        if not self.model.exists():
+            return True
+        try:
+            own = checkpoint.load(self.model).get("flags", {})
+            check_flags(own, flags)
+        except InputError:
+            return False
+        return own["run_id"] == self.run_id
+
+    def _move_aside(self, *paths: Path) -> None:
         """Renames what a run before has left, with the time in the new names."""
         stamp = datetime.now().strftime("%Y-%m-%d_%H.%M.%S")
-        for path in (self.model, self.state.path, self.state.previous, self.metrics, self.results):
+        for path in paths:
             if path.exists():
-                path.replace(path.with_name(f"{path.stem}.{stamp}{path.suffix}"))
+                target = path.with_name(f"{path.stem}.{stamp}{path.suffix}")
+                path.replace(target)
+                self.moved.append(target)
