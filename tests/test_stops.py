@@ -136,7 +136,7 @@ def test_a_second_run_of_the_same_id_is_refused_and_named_the_first(tmp_path, mn
 
 def test_the_end_of_the_time_allowed_is_a_clean_end(tmp_path, mnist_dir):
     longer = ["1000000" if word == "300" else word for word in RUN]
-    done = run_program(*longer, "--max_minutes", "0.03", cwd=tmp_path)
+    done = run_program(*longer, "--max_minutes", "0.08", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "stopped by the end of --max_minutes after step" in done.stdout
     assert (tmp_path / "saved_models" / "checkpoint_run.pt").exists()
