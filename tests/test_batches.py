@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 
 from tinkering.augment import random_affine
 from tinkering.batches import ImageDataset, StepSampler, make_loader
@@ -105,6 +106,13 @@ def test_one_sample_is_had_by_its_index():
     assert data[-1][1] == 49
     with pytest.raises(IndexError):
         data[50]
+
+
+def test_any_other_loader_can_draw_from_the_data_too():
+    data = dataset()
+    images, labels = next(iter(DataLoader(data, batch_size=3)))
+    assert labels.tolist() == [0, 1, 2]
+    assert torch.equal(images[2], data[2][0])
 
 
 def test_the_global_random_state_is_left_alone():

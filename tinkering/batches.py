@@ -119,14 +119,19 @@ class ImageDataset(Dataset):
         images, labels = self._normalised(torch.tensor([range(len(self))[index]]))
         return images[0], labels[0]
 
-    def __getitems__(self, draw: Draw) -> tuple[Tensor, Tensor]:
-        """The batch of a draw, called by DataLoader: images float32 (N, 1, H, W), labels (N,)."""
+    def __getitems__(self, draw: Draw | list[int]) -> tuple[Tensor, Tensor] | list:
+        """The batch of a draw, called by DataLoader: images float32 (N, 1, H, W), labels (N,).
+
+        Indices from another sampler give the samples one by one, for that loader to collate.
+        """
+        if not isinstance(draw, Draw):
+            return [self[index] for index in draw]
         rng = self.augment and np.random.default_rng((self.seed, AUGMENT, draw.step))
         return self._normalised(draw.indices, rng)
 
     def _normalised(self, indices: Tensor, rng: np.random.Generator | None = None):
         indices = self.places(indices)
-        images = self.images[indices].unsqueeze(1)  # (N, 1, H, W)
+        images = self.images.index_select(0, indices).unsqueeze(1)  # (N, 1, H, W)
         images = images.to(torch.float32, memory_format=torch.contiguous_format)
         if rng is not None:
             images = self.augment(images, rng)
