@@ -5,10 +5,15 @@ python benchmarks/reliability.py
 """
 
 import json
-import re
+import sys
 from pathlib import Path
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from docs.make_readme import fill_in  # noqa: E402
+
+DOCS = ROOT / "docs"
 OUTCOMES = ("inputs", "refused", "harmless", "one before")
 
 
@@ -48,11 +53,12 @@ def page() -> str:
     """docs/reliability.md with its made parts made anew from docs/reliability.json."""
     figures = json.loads((DOCS / "reliability.json").read_text())
     text = (DOCS / "reliability.md").read_text()
-    for make in (conditions, kills_table, damage_table):
-        mark, made = make.__name__, make(figures)
-        between = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
-        text = between.sub(lambda found, made=made: f"{found[1]}{made}\n{found[2]}", text)
-    return text
+    return fill_in(
+        text,
+        conditions=conditions(figures),
+        kills_table=kills_table(figures),
+        damage_table=damage_table(figures),
+    )
 
 
 if __name__ == "__main__":

@@ -59,11 +59,16 @@ def readme() -> str:
     """The README with its made parts made anew from the signature of main and the figures."""
     figures = json.loads((ROOT / "docs" / "accuracy.json").read_text())
     text = (ROOT / "README.md").read_text()
-    parts = {
-        "flags": flag_table(),
-        "accuracy": accuracy_table(figures),
-        "console": console(figures),
-    }
+    return fill_in(
+        text,
+        flags=flag_table(),
+        accuracy=accuracy_table(figures),
+        console=console(figures),
+    )
+
+
+def fill_in(text: str, **parts: str) -> str:
+    """The text with each part put between its marks, `<!-- name -->` and `<!-- /name -->`."""
     for name, made in parts.items():
         between = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         text = between.sub(lambda found, made=made: f"{found[1]}{made}\n{found[2]}", text)

@@ -37,6 +37,12 @@ def test_weights_have_the_names_of_the_bare_network_however_it_was_wrapped(tmp_p
     assert saved.keys() == model.state_dict().keys()
 
 
+def test_a_name_that_only_ends_like_a_wrappers_is_left_alone():
+    network = torch.nn.Module()
+    network.submodule = torch.nn.Linear(2, 2)
+    assert checkpoint.plain_state_dict(network).keys() == network.state_dict().keys()
+
+
 def test_a_write_that_fails_leaves_the_file_that_was_there(tmp_path, model):
     path = tmp_path / "model.pt"
     checkpoint.save(path, checkpoint.model_content(model, step=1))

@@ -26,7 +26,8 @@ def test_its_tables_are_those_that_the_program_makes():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_its_commands_are_understood(command):
     words = [word for word in shlex.split(command) if word not in ("...", "--help")]
-    read_flags(main, words)
+    named = [name for name in re.findall(r"--(\w+)", command) if name != "help"]
+    assert list(read_flags(main, words)) == named
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -129,16 +130,20 @@ def test_a_second_run_of_one_id_is_refused_and_told_the_firsts_process(tmp_path,
 
 
 def test_a_lock_is_given_back_at_the_end_of_its_block(tmp_path):
+    owner = tmp_path / "a" / "lock.pid"
     for _ in range(2):
         with files(tmp_path).locked():
-            pass
+            assert owner.read_text() == str(os.getpid())
+        assert not owner.exists()
 
 
 def test_the_lock_of_a_dead_process_is_no_obstacle(tmp_path, holder):
     holder.kill()
     holder.wait()
+    owner = tmp_path / "a" / "lock.pid"
+    assert owner.read_text() == str(holder.pid)
     with files(tmp_path).locked():
-        pass
+        assert owner.read_text() == str(os.getpid())
 
 
 @pytest.mark.parametrize("name", ["checkpoint_a.pt", "checkpoint_a.previous.pt", "a"])

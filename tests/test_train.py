@@ -1,15 +1,10 @@
-import gc
 import io
-import weakref
 
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from tqdm import tqdm
 
-from tinkering import train as train_module
-from tinkering.batches import ImageDataset, make_loader
-from tinkering.errors import NonFiniteLossError
 from tinkering.recipes import make_scheduler
 from tinkering.train import Meter, is_due, next_due, run_train_iterations, run_validation
 
@@ -144,69 +139,6 @@ def test_an_empty_loader_is_refused_with_a_word_that_says_so(empty):
         run_validation(model, empty, criterion, "cpu")
 
 
-def test_a_loader_shorter_than_the_run_is_passed_over_again_with_a_fresh_shuffle_each_time():
-    recorder = Recorder(12)
-    batches = DataLoader(recorder, 4, shuffle=True)
-    _, _, step = train(*training(), batches, 9)
-    passes = [recorder.seen[start : start + 12] for start in (0, 12, 24)]
-    assert step == 9
-    assert [sorted(one) for one in passes] == [list(range(12))] * 3
-    assert passes[0] != passes[1] != passes[2]
-
-
-def test_the_segments_of_a_run_go_on_in_the_data_and_do_not_start_anew():
-    recorder = Recorder(20)
-    batches = DataLoader(recorder, 4, shuffle=True)
-    run = training()
-    step = 0
-    for _ in range(5):
-        _, _, step = train(*run, batches, 2, step)
-    assert sorted(recorder.seen[:20]) == list(range(20))
-    assert sorted(recorder.seen[20:]) == list(range(20))
-
-
-def test_another_run_over_the_same_loader_starts_at_its_beginning():
-    recorder = Recorder(20)
-    batches = DataLoader(recorder, 4)
-    train(*training(), batches, 2)
-    recorder.seen.clear()
-    train(*training(), batches, 2)
-    assert recorder.seen == list(range(8))
-
-
-def test_a_plain_iterator_is_a_loader_too_and_is_continued():
-    stream = iter(loader(16, 4))
-    run = training()
-    train(*run, stream, 2)
-    _, _, step = train(*run, stream, 2, 2)
-    assert step == 4
-
-
-def test_a_loader_is_forgotten_with_its_place_when_nobody_holds_it():
-    recorder = Recorder(8)
-    train(*training(), DataLoader(recorder, 4), 1)
-    gc.collect()
-    assert not any(isinstance(thing, DataLoader) for thing in gc.get_referrers(recorder))
-
-
-def test_no_batch_is_kept_however_often_the_loader_is_passed_over():
-    """itertools.cycle over the batches themselves would keep a whole pass of them."""
-
-    given = []
-
-    class Loader:
-        def __iter__(self):
-            for _ in range(10):
-                images = torch.zeros(4, 1, 3, 3)
-                given.append(weakref.ref(images))
-                yield images, torch.zeros(4, dtype=torch.int64)
-
-    batches = Loader()
-    train(*training(), batches, 35)
-    assert len(given) == 35
-    assert sum(images() is not None for images in given) <= 1
-
-
 def test_the_log_is_told_the_means_since_it_was_told_last_and_the_rate_of_the_step():
     model, optimizer, criterion = training()
     scheduler = make_scheduler("linear", optimizer, 10, final_lr_factor=0.0)
@@ -271,50 +203,6 @@ def test_validation_changes_neither_weights_nor_statistics_and_keeps_no_gradient
     assert all(p.grad is None for p in model.parameters())
 
 
-class Spoiled(TensorDataset):
-    """Samples of which some make the loss infinite or not a number."""
-
-    def __init__(self, num_samples, spoiled):
-        super().__init__(*samples(num_samples).tensors)
-        self.tensors[0][list(spoiled)] = float("nan")
-
-
-def test_a_loss_that_is_not_finite_stops_before_the_step_and_names_it():
-    model, optimizer, criterion = training()
-    batches = DataLoader(Spoiled(24, [13]), 4)
-    with pytest.raises(NonFiniteLossError, match=r"the loss of step 104 is nan, .* 1\.000e-01"):
-        train(model, optimizer, criterion, batches, 6, step=100)
-    assert all(p.isfinite().all() for p in model.parameters())
-
-
-def test_batches_whose_loss_is_not_finite_can_be_left_out_and_are_counted():
-    model, optimizer, criterion = training()
-    meter = Meter()
-    batches = DataLoader(Spoiled(24, [1, 13]), 4)
-    loss, _, step = train(model, optimizer, criterion, batches, 6, on_nonfinite="skip", meter=meter)
-    assert step == 6
-    assert meter.num_skipped == 2
-    assert len(meter.sizes) == 4
-    assert torch.tensor(loss).isfinite()
-    assert all(p.isfinite().all() for p in model.parameters())
-
-
-def test_ten_such_batches_in_a_row_stop_all_the_same():
-    meter = Meter()
-    batches = DataLoader(Spoiled(24, range(24)), 4)
-    with pytest.raises(NonFiniteLossError, match="step 10"):
-        train(*training(), batches, 20, on_nonfinite="skip", meter=meter)
-    assert meter.num_skipped == 10
-
-
-def test_on_a_device_that_should_not_wait_the_first_such_step_is_found_afterwards(monkeypatch):
-    """The CPU stands in for such a device by another name, as for a GPU that is not there."""
-    monkeypatch.setattr(train_module, "reads_for_free", lambda _device: False)
-    batches = DataLoader(Spoiled(24, [13]), 4)
-    with pytest.raises(NonFiniteLossError, match="the loss of step 4 is nan"):
-        train(*training(), batches, 6)
-
-
 def test_a_long_gradient_is_cut_to_the_norm_asked_for():
     model, optimizer, criterion = training(lr=1.0)
     before = torch.nn.utils.parameters_to_vector(model.parameters())
@@ -359,20 +247,3 @@ def test_a_meter_goes_on_from_call_to_call_so_that_lines_do_not_depend_on_where_
 def test_the_next_step_that_is_due_is_the_first_multiple_of_any_interval_or_the_last(step, due):
     assert next_due(step, (4, 5), 13) == due
     assert is_due(due, 4, 13) or is_due(due, 5, 13)
-
-
-def test_looking_at_a_batch_in_between_does_not_change_what_a_step_is_trained_on():
-    """Our own loaders give each step its batch, whoever else has drawn from them."""
-
-    def run(look):
-        images = torch.arange(40 * 9, dtype=torch.uint8).view(40, 3, 3)
-        batches = make_loader(ImageDataset(images, torch.arange(40) % 3, 0.5, 0.2), 8, seed=0)
-        model, optimizer, criterion = training()
-        torch.manual_seed(1)
-        _, _, step = train(model, optimizer, criterion, batches, 3)
-        if look:
-            next(iter(batches))
-        train(model, optimizer, criterion, batches, 9, step)
-        return model.state_dict()
-
-    torch.testing.assert_close(run(look=False), run(look=True), rtol=0, atol=0)

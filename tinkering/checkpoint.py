@@ -16,7 +16,7 @@ from tinkering.atomic import replace_file
 from tinkering.errors import InputError
 
 FORMAT = 1  # of the model file; count it up when its keys change their meaning
-WRAPPERS = ("module.", "_orig_mod.")  # put before names by DataParallel and torch.compile
+WRAPPERS = ("module", "_orig_mod")  # parts of names that DataParallel and torch.compile add
 # What zipfile raises at a file that is cut off, bit-flipped or of another kind.
 NOT_A_ZIP = (OSError, RuntimeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -42,9 +42,8 @@ def plain_state_dict(model: nn.Module) -> dict[str, torch.Tensor]:
     """A copy of the model's weights on the CPU, under the names they have in the bare network."""
     weights = {}
     for name, tensor in model.state_dict().items():
-        for wrapper in WRAPPERS:
-            name = name.replace(wrapper, "")
-        weights[name] = tensor.detach().to("cpu", copy=True)
+        bare_name = ".".join(part for part in name.split(".") if part not in WRAPPERS)
+        weights[bare_name] = tensor.detach().to("cpu", copy=True)
     return weights
 
 

@@ -30,8 +30,11 @@ from tinkering.errors import DataError
 MAGIC = b"\0\0\x08"  # elements are bytes
 CHUNK = 1 << 20  # bytes
 LARGEST = 2 << 30  # bytes of elements; almost four times the largest file there is, EMNIST's
-DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
-DAMAGED += (ValueError, OverflowError, NotImplementedError)  # of zipfile, from offsets and names
+# What gzip and zipfile raise; the last three at offsets, names and versions that cannot be.
+DAMAGED = (
+    *(EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile),
+    *(ValueError, OverflowError, NotImplementedError),
+)
 
 
 def load_idx(name: str, folders: Sequence[Path], download: Download) -> Tensor:
