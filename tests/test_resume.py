@@ -137,6 +137,20 @@ def test_a_lock_is_given_back_at_the_end_of_its_block(tmp_path):
         assert not owner.exists()
 
 
+def test_an_error_of_the_run_is_not_hidden_by_a_folder_that_can_no_longer_be_written(tmp_path):
+    """A folder in the place of the file is, like a disk that became read-only, in unlink's way."""
+    owner = tmp_path / "a" / "lock.pid"
+
+    def run():
+        with files(tmp_path).locked():
+            owner.unlink()
+            owner.mkdir()
+            raise DataError("the run's own")
+
+    with pytest.raises(DataError, match="the run's own"):
+        run()
+
+
 def test_the_lock_of_a_dead_process_is_no_obstacle(tmp_path, holder):
     holder.kill()
     holder.wait()
