@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
+EXTRAS := $(VENV)/.extras
 
 .PHONY: demo test format readme clean
 
@@ -9,7 +10,7 @@ demo: $(INSTALLED)
 	$(VENV)/bin/python run_gradient_based.py --dataset glyphs --emnist_split balanced \
 		--width 16 --num_total_iterations 1500 --run_id demo --model_name demo.pt
 
-test: $(INSTALLED)
+test: $(EXTRAS)
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/python -m pytest
@@ -29,4 +30,8 @@ $(INSTALLED): requirements.txt
 		{ echo "Python 3.11, 3.12 or 3.13 is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(EXTRAS): requirements-extras.txt $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-extras.txt
 	@touch $@

@@ -16,16 +16,23 @@ from tinkering import cli, options
 
 def main(
     *,
+    config: options.Config = None,
+    preset: options.Preset = None,
     dataset: options.Dataset = "emnist",
     emnist_split: options.EmnistSplit = "byclass",
     data_dir_root: options.DataDirRoot = "./emnist_data",
     val_size: options.ValSize = "auto",
+    train_subset: options.TrainSubset = None,
+    test_subset: options.TestSubset = None,
+    overfit_one_batch: options.OverfitOneBatch = False,
     augment: options.Augment = "none",
     num_workers: options.NumWorkers = 4,
     arch: options.Arch = "resnet4stage",
     width: options.Width = 64,
     num_total_iterations: options.NumTotalIterations = 20_000,
+    num_total_epochs: options.NumTotalEpochs = None,
     batch_size: options.BatchSize = 64,
+    grad_accum_steps: options.GradAccumSteps = 1,
     loss: options.Loss = "cross_entropy",
     label_smoothing: options.LabelSmoothing = 0.0,
     optimizer: options.Optimizer = "adamw",
@@ -39,6 +46,9 @@ def main(
     warmup_iters: options.WarmupIters = 0,
     step_size_iters: options.StepSizeIters = 1000,
     gamma: options.Gamma = 0.1,
+    ema_decay: options.EmaDecay = None,
+    patience: options.Patience = None,
+    min_delta: options.MinDelta = 0.0,
     eval_interval_iters: options.EvalIntervalIters = 500,
     log_interval_iters: options.LogIntervalIters = 100,
     seed: options.Seed = 0,
@@ -52,6 +62,10 @@ def main(
     max_minutes: options.MaxMinutes = None,
     on_nonfinite: options.OnNonfinite = "stop",
     clip_grad_norm: options.ClipGradNorm = None,
+    plots: options.Plots = True,
+    tensorboard: options.Tensorboard = False,
+    summary: options.Summary = False,
+    dry_run: options.DryRun = False,
     traceback: options.Traceback = False,
 ) -> None:
     """Trains a ResNet on handwritten characters for a fixed number of optimizer steps.
@@ -60,116 +74,136 @@ def main(
     """
     flags = dict(locals())  # before there are other names
     # Not at the top: --help and a mistyped flag are answered before torch is loaded.
-    import rich.traceback
     import torch
 
-    from tinkering import checkpoint, report
+    from tinkering import checkpoint, extras, parts, recipes, report
     from tinkering.device import choose_device, choose_precision, enough_memory
-    from tinkering.emnist_dataset import get_emnist_dataloaders, hold_out_validation
-    from tinkering.journal import Journal, MetricsFile
-    from tinkering.models import ARCHITECTURES, arguments_of
-    from tinkering.recipes import make_criterion, make_optimizer, make_scheduler
+    from tinkering.dry_run import rehearse
+    from tinkering.emnist_dataset import get_emnist_dataloaders
+    from tinkering.journal import Journal
+    from tinkering.layers import layer_table
+    from tinkering.models import arguments_of, build
     from tinkering.resume import RunFiles
+    from tinkering.samples import draw_samples
+    from tinkering.screen import Screen
     from tinkering.state import Learner
     from tinkering.stopping import Stopped, Stopper
     from tinkering.train import is_due, next_due, run_train_iterations, run_validation
 
-    rich.traceback.install()
+    extras.check(arch, tensorboard)
     device = choose_device(device)
     precision = choose_precision(precision, device)
     files = RunFiles(Path(save_path), model_name, run_id or Path(model_name).stem)
+    if not dry_run:
+        files.make_folders()
+
+    train_loader, test_loader, num_classes, class_to_idx = get_emnist_dataloaders(
+        *(data_dir_root, batch_size, num_workers, emnist_split),
+        dataset=dataset,
+        augment=augment,
+        seed=seed,
+        may_write=not dry_run,
+    )
+    loaders = train_loader, val_loader, test_loader = parts.choose(
+        train_loader, test_loader, val_size, train_subset, test_subset, overfit_one_batch
+    )
+    if num_total_epochs is not None:
+        num_total_iterations = parts.num_steps(train_loader, num_total_epochs, grad_accum_steps)
+        flags |= {"num_total_iterations": num_total_iterations, "num_total_epochs": None}
     flags |= {"precision": precision.name, "run_id": files.run_id}
-    saving_interval = checkpoint_interval_iters or eval_interval_iters
+
+    torch.manual_seed(seed)
+    image_size = train_loader.dataset.images.shape[-1]
+    arch_args = arguments_of(
+        arch, num_classes=num_classes, in_channels=1, image_size=image_size, width=width
+    )
+    with enough_memory("a smaller --width"):
+        model = build(arch, arch_args).to(device, memory_format=torch.channels_last)
+        ema = recipes.make_ema(model, ema_decay)
+    optimizer = recipes.make_optimizer(
+        optimizer, model, lr, weight_decay, momentum, betas, nesterov
+    )
+    criterion = recipes.make_criterion(loss, label_smoothing)
+    scheduler = recipes.make_scheduler(
+        *(schedule, optimizer, num_total_iterations),
+        final_lr_factor=final_lr_factor,
+        step_size=step_size_iters,
+        gamma=gamma,
+        warmup=warmup_iters,
+        eval_interval=eval_interval_iters,
+    )
+    learner = Learner(model, optimizer, scheduler, precision.scaler, ema)
+    learn = partial(
+        run_train_iterations,
+        *(model, train_loader, optimizer, criterion, device),
+        scheduler=scheduler,
+        autocast=precision.autocast,
+        scaler=precision.scaler,
+        grad_accum_steps=grad_accum_steps,
+        clip_grad_norm=clip_grad_norm,
+        ema=ema,
+        on_nonfinite=on_nonfinite,
+    )
+    scored = learner.scored_model
+    score = partial(
+        run_validation, scored, criterion=criterion, device=device, autocast=precision.autocast
+    )
+    screen = Screen(num_total_iterations, batch_size * grad_accum_steps)
+    plan = report.plan(flags, device, model, num_classes, loaders, files)
+    if summary:
+        screen.line(layer_table(model, (1, image_size, image_size), batch_size))
+    if dry_run:
+        screen.table("plan", plan)
+        screen.table("dry run", rehearse(flags, files, learner, loaders, learn, score))
+        return
 
     with Stopper(max_minutes) as stop, files.locked():
         found = files.find(resume, flags)
-        train_loader, test_loader, num_classes, class_to_idx = get_emnist_dataloaders(
-            data_dir_root,
-            batch_size,
-            num_workers,
-            emnist_split,
-            dataset=dataset,
-            augment=augment,
-            seed=seed,
-        )
-        train_loader, val_loader = hold_out_validation(train_loader, test_loader, val_size)
-        torch.manual_seed(seed)
-        image_size = train_loader.dataset.images.shape[-1]
-        arch_args = arguments_of(
-            arch, num_classes=num_classes, in_channels=1, image_size=image_size, width=width
-        )
-        with enough_memory("a smaller --width"):
-            model = ARCHITECTURES[arch](**arch_args).to(device, memory_format=torch.channels_last)
-        optimizer = make_optimizer(optimizer, model, lr, weight_decay, momentum, betas, nesterov)
-        criterion = make_criterion(loss, label_smoothing)
-        scheduler = make_scheduler(
-            schedule,
-            optimizer,
-            num_total_iterations,
-            final_lr_factor=final_lr_factor,
-            step_size=step_size_iters,
-            gamma=gamma,
-            warmup=warmup_iters,
-        )
-        learner = Learner(model, optimizer, scheduler, precision.scaler)
         progress = files.begin(found, flags, learner)
-
-        metrics = MetricsFile(files.metrics, progress.metrics)
-        journal = Journal(num_total_iterations, batch_size, metrics, progress.step)
-        loaders = train_loader, val_loader, test_loader
-        journal.plan(report.plan(flags, device, model, num_classes, loaders, files))
-        for line in report.beginning(found, progress, learner, flags, files):
-            journal.line(line)
-        score = partial(
-            run_validation,
-            model,
-            criterion=criterion,
-            device=device,
-            autocast=precision.autocast,
-            progress_bar=journal.progress_bar,
+        saving_interval = checkpoint_interval_iters or eval_interval_iters
+        journal = Journal(
+            screen, files, progress, train_loader, grad_accum_steps, tensorboard, plots
         )
+        lines = report.beginning(found, progress, learner, flags, files)
+        journal.plan(plan, report.facts(flags, model), lines)
+        if plots:
+            draw_samples(train_loader, list(class_to_idx), files.samples)
 
         def train() -> None:
             intervals = eval_interval_iters, saving_interval
             due = next_due(progress.step, intervals, num_total_iterations)
-            started = perf_counter()
-            with stop.finishing(), report.explained(train_loader, files):
-                _, _, progress.step = run_train_iterations(
-                    model,
-                    train_loader,
-                    optimizer,
-                    criterion,
-                    device,
+            started = perf_counter() - progress.train_seconds
+
+            def log(*metrics: float) -> None:
+                progress.train_seconds = perf_counter() - started
+                journal.training(*metrics)
+
+            with stop.finishing(), report.explained(train_loader, grad_accum_steps, files):
+                _, _, progress.step = learn(
                     due - progress.step,
                     progress.step,
-                    scheduler,
-                    autocast=precision.autocast,
-                    scaler=precision.scaler,
-                    clip_grad_norm=clip_grad_norm,
-                    on_nonfinite=on_nonfinite,
                     meter=progress.meter,
                     log_interval_iters=log_interval_iters,
-                    log=journal.training,
+                    log=log,
                     should_stop=stop.is_requested,
-                    progress_bar=journal.segment_bar,
+                    progress_bar=screen.segment_bar,
                 )
-            progress.train_seconds += perf_counter() - started
-            journal.segment_done(progress.step)
+            progress.train_seconds = perf_counter() - started
+            screen.at_step(progress.step)
 
         def validation_is_due() -> bool:
             due = is_due(progress.step, eval_interval_iters, num_total_iterations)
             return due and progress.validated_step < progress.step
 
         def validate() -> None:
-            val_loss, val_accuracy = score(dataloader=val_loader)
+            val_loss, val_accuracy = score(val_loader, progress_bar=screen.progress_bar)
             with stop.finishing():
-                is_best = val_accuracy > progress.best_accuracy
-                journal.validation(progress.step, val_loss, val_accuracy, is_best)
-                progress.validated_step = progress.step
+                is_best = progress.validated(val_accuracy, min_delta)
+                recipes.tell_validation(scheduler, val_loss)
+                journal.validation(val_loss, val_accuracy, is_best)
                 if is_best:
-                    progress.best_step, progress.best_accuracy = progress.step, val_accuracy
                     progress.best = checkpoint.model_content(
-                        model,
+                        scored,
                         arch=arch,
                         arch_args=arch_args,
                         flags=flags,
@@ -182,33 +216,34 @@ def main(
                     )
                     checkpoint.save(files.model, progress.best)
 
-        def save_if_due() -> None:
-            if is_due(progress.step, saving_interval, num_total_iterations):
+        def save() -> None:
+            if not files.state.holds(progress):  # during the test the network has other weights
                 with stop.finishing():
                     files.state.save(progress, learner)
 
-        try:
-            with journal, enough_memory(f"--batch_size {max(1, batch_size // 2)}"):
-                while progress.validated_step < num_total_iterations:
-                    if validation_is_due():
-                        validate()
-                    else:
-                        train()
-                    if not validation_is_due():
-                        save_if_due()
-                    stop.raise_if_requested()
-                model.load_state_dict(progress.best["model"])
-                test_loss, test_accuracy = score(dataloader=test_loader)
-        except Stopped:
-            if not files.state.holds(progress):  # during the test the network has other weights
-                files.state.save(progress, learner)
-            journal.line(report.stopped(progress, stop))
-            sys.exit(stop.exit_code)
-        results = report.results(
-            progress, flags, device, train_loader, model, test_loss, test_accuracy
-        )
-        checkpoint.save_results(files.results, results)
-        journal.results(report.ending(results, files))
+        with journal:
+            try:
+                with screen, enough_memory(f"--batch_size {max(1, batch_size // 2)}"):
+                    while not progress.is_finished(num_total_iterations, patience):
+                        if validation_is_due():
+                            validate()
+                        else:
+                            train()
+                        is_time = is_due(progress.step, saving_interval, num_total_iterations)
+                        if is_time and not validation_is_due():
+                            save()
+                        stop.raise_if_requested()
+                    save()
+                    journal.lines(report.early(progress, num_total_iterations))
+                    scored.load_state_dict(progress.best["model"])
+                    test = score(test_loader, progress_bar=screen.progress_bar)
+            except Stopped:
+                save()
+                journal.line(report.stopped(progress, stop))
+                sys.exit(stop.exit_code)
+            results = report.results(progress, flags, device, train_loader, model, *test)
+            checkpoint.save_results(files.results, results)
+            journal.results(report.ending(results, files))
 
 
 if __name__ == "__main__":

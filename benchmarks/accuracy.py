@@ -12,6 +12,7 @@ format under the names of the byclass split, glyphs needs nothing. Ten minutes o
 import argparse
 import datetime
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -23,10 +24,20 @@ import torch
 ROOT = Path(__file__).parent.parent
 FIGURES = ROOT / "docs" / "accuracy.json"
 SEEDS = (0, 1, 2)
+SHORT_RESNET = (
+    "--optimizer sgd --nesterov --weight_decay 5e-4 --schedule onecycle --label_smoothing 0.1"
+)
 RECIPES = {
     "glyphs": "--dataset glyphs --emnist_split balanced --width 16 --num_total_iterations 1500",
     "mnist": "--dataset mnist --num_total_iterations 2000 --width 16",
     "chars74k": "--emnist_split byclass --width 16 --augment affine --num_total_iterations 1500",
+    "pytorch-example": "--preset pytorch-example",
+    "mlp-mnist": "--preset mlp-mnist",
+    "fcn-mnist": "--preset fcn-mnist",
+    "pipeline": "--preset pipeline",
+    "speedrun": "--preset speedrun",
+    "preact20": "--dataset mnist --arch preact20 --num_total_epochs 3 --lr 0.1 " + SHORT_RESNET,
+    "resnet18": "--dataset mnist --arch resnet18 --num_total_epochs 1.5 --lr 0.05 " + SHORT_RESNET,
 }
 
 
@@ -35,17 +46,19 @@ def run(flags: str, seed: int, data_dir_root: str) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(ROOT / "run_gradient_based.py"), *flags.split()]
         command += ["--seed", str(seed), "--data_dir_root", data_dir_root, "--save_path", folder]
+        command += ["--no-plots"]
         started = perf_counter()
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         seconds = perf_counter() - started
-        results = json.loads(Path(folder, "resnet_emnist", "results.json").read_text())
+        (file,) = Path(folder).glob("*/results.json")
+        results = json.loads(file.read_text())
     console = done.stdout.replace(folder, "saved_models").splitlines()[-11:]
     return {"results": results, "console": console, "seconds": seconds}
 
 
 def machine() -> str:
     capabilities = torch.cpu.get_capabilities()
-    name, cores = capabilities.get("cpu_name", "processor"), torch.get_num_threads()
+    name, cores = capabilities.get("cpu_name", "processor"), os.cpu_count()
     bf16 = ", AVX512-BF16" if capabilities.get("avx512_bf16") else ""
     return f"{name}, {cores} cores{bf16}"
 
@@ -55,14 +68,15 @@ def main() -> None:
     parser.add_argument("--data_dir_root", default="./emnist_data")
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help=", ".join(RECIPES))
     arguments = parser.parse_args()
-    figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     for recipe in arguments.recipes or RECIPES:
         runs = [run(RECIPES[recipe], seed, arguments.data_dir_root) for seed in SEEDS]
+        figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
         figures[recipe] = {
             "command": f"python run_gradient_based.py {RECIPES[recipe]}",
             "date": datetime.date.today().isoformat(),
             "machine": machine(),
             "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
             "seeds": SEEDS,
             "test_accuracy": [one["results"]["test_accuracy"] for one in runs],
             "train_seconds": [round(one["results"]["train_seconds"], 1) for one in runs],

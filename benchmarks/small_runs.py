@@ -8,7 +8,7 @@ import torch
 
 from tinkering import checkpoint, state
 from tinkering.errors import DataError, InputError
-from tinkering.journal import COLUMNS
+from tinkering.metrics import COLUMNS
 from tinkering.sources import save_idx
 from tinkering.state import StateFile
 from tinkering.verify_resume import first_difference
@@ -25,6 +25,7 @@ FLAGS = {
     "lr": 1e-2,
     "precision": "fp32",
     "device": "cpu",
+    "plots": False,
     "run_id": "run",
     "model_name": "model.pt",
 }

@@ -26,7 +26,10 @@ SAVE_SECONDS = PAUSE * (NUM_PIECES + 8)  # two flushes, two renames, a pause bef
 POLL = 0.0005  # seconds
 TIMEOUT = 120  # seconds that no start takes
 STOPS = (signal.SIGINT, signal.SIGTERM)
-FILES = ("", "model.pt", "checkpoint_run.pt", "metrics.csv", "results.json", "lock.pid")
+FILES = (
+    *("", "model.pt", "checkpoint_run.pt", "metrics.csv", "results.json", "lock.pid"),
+    *("config.yaml", "report.md"),
+)
 
 # What main imports late is there before the first fork.
 for module in ("fire", "rich.traceback", "tinkering.models", "tinkering.report"):

@@ -76,15 +76,15 @@ def fill_in(text: str, **parts: str) -> str:
 
 
 def draw_picture() -> None:
-    import torch
+    import numpy as np
 
     from tinkering.glyphs import draw_glyphs
     from tinkering.plots import contact_sheet
 
     classes = string.digits + string.ascii_uppercase + string.ascii_lowercase
-    labels = torch.arange(62).repeat(12)
+    labels = np.tile(np.arange(62), 12)
     images = draw_glyphs([classes[label] for label in labels], seed=0)
-    contact_sheet(images, labels, classes, ROOT / "docs" / "glyphs.png")
+    contact_sheet(images.numpy(), labels, classes, ROOT / "docs" / "glyphs.png")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.conftest import ROOT
 from tinkering import cli
 from tinkering.errors import DataError
-from tinkering.flags import Flag
+from tinkering.values import Flag
 
 received = {}
 

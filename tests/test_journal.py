@@ -1,115 +1,145 @@
-import io
 import re
+import subprocess
+import sys
 
 import pytest
-from rich.console import Console
 
-from tinkering import journal
+from tests.test_batches import dataset
+from tinkering.batches import make_loader
+from tinkering.drawing import read_metrics
 from tinkering.errors import WriteError
-from tinkering.journal import Journal, MetricsFile
+from tinkering.journal import Journal
+from tinkering.resume import RunFiles
+from tinkering.screen import Screen
+from tinkering.state import Progress
 
-ROWS = {"data set": "emnist byclass: 62 classes", "device": "cpu"}
+PLAN = {"data set": "glyphs", "device": "cpu"}
 
 
 @pytest.fixture
-def metrics(tmp_path):
-    return MetricsFile(tmp_path / "metrics.csv", [])
+def files(tmp_path):
+    run = RunFiles(tmp_path, "model.pt", "run")
+    run.make_folders()
+    return run
 
 
-def in_terminal(monkeypatch, metrics, width):
-    """A journal whose terminal is a string."""
-    screen = io.StringIO()
-    screen.isatty = lambda: True
-    monkeypatch.setattr(journal.sys, "stdout", screen)
-    monkeypatch.setattr(
-        journal, "Console", lambda: Console(file=screen, force_terminal=True, width=width)
+def journal(files, progress=None, grad_accum_steps=1, **kwargs):
+    """Of a run on 50 images, 8 a batch."""
+    loader = make_loader(dataset(50), 8, seed=0)
+    kwargs = {"plots": False, **kwargs}
+    return Journal(
+        Screen(10, 8), files, progress or Progress({}), loader, grad_accum_steps, **kwargs
     )
-    return Journal(num_steps=10, batch_size=4, metrics=metrics), screen
 
 
-def write_all(told):
-    told.plan(ROWS)
+def tell(told, steps=(2, 4), seconds_a_step=0.5):
+    for step in steps:
+        told.progress.step = step
+        told.progress.train_seconds = seconds_a_step * step
+        told.training(step, 0.5, 0.25, 1e-3)
+    told.validation(0.4, 0.75, is_best=True)
+
+
+def test_a_line_of_metrics_tells_the_epochs_and_the_images_a_second(files):
+    tell(journal(files))
+    rows = read_metrics(files.folder)
+    assert [row["epoch"] for row in rows] == ["0.32", "0.64", "0.64"]
+    assert [row["images_per_second"] for row in rows] == ["16.0", "16.0", ""]
+    assert [row["seconds"] for row in rows] == ["1.0", "2.0", "2.0"]
+    assert (rows[2]["val_loss"], rows[2]["val_accuracy"]) == ("0.4", "0.75")
+
+
+def test_the_short_last_batch_of_an_epoch_counts_for_what_it_is(files):
+    tell(journal(files), steps=(6, 7))
+    rows = read_metrics(files.folder)
+    assert [row["epoch"] for row in rows[:2]] == ["0.96", "1.0"]
+    assert [row["images_per_second"] for row in rows[:2]] == ["16.0", "4.0"]
+
+
+def test_an_optimizer_step_of_several_batches_counts_them_all(files):
+    tell(journal(files, grad_accum_steps=3))
+    assert read_metrics(files.folder)[0]["epoch"] == "0.96"
+    assert read_metrics(files.folder)[0]["images_per_second"] == "48.0"
+
+
+def test_a_run_that_goes_on_counts_from_its_last_line(files):
+    told = journal(files)
+    tell(told)
+    again = journal(files, Progress({}, step=4, train_seconds=2.0, metrics=told.progress.metrics))
+    tell(again, steps=(6,))
+    rows = read_metrics(files.folder)
+    assert len(rows) == 5
+    assert rows[3]["images_per_second"] == "16.0"
+
+
+def test_the_log_has_every_line_of_the_console_with_its_time_and_the_facts_before(files, capsys):
+    told = journal(files)
+    told.plan(PLAN, {"revision": "abc", "--lr": "0.1"}, ["beware"])
+    tell(told)
+    told.results({"test accuracy": "75%"})
+    (log,) = files.folder.glob("run_*.log")
+    assert re.fullmatch(r"run_\d{4}-\d\d-\d\d_\d\d\.\d\d\.\d\d\.log", log.name)
+    lines = log.read_text().splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  \S", line) for line in lines)
+    logged = [line[21:] for line in lines]
+    assert logged[:2] == ["revision  abc", "--lr      0.1"]
+    assert logged[2:] == capsys.readouterr().out.splitlines()
+    assert "beware" in logged
+    assert "step      2  train  loss 0.5000  accuracy  25.00%  lr 1.00e-03" in logged
+    assert "step      4  valid  loss 0.4000  accuracy  75.00%  best so far" in logged
+    assert "test accuracy  75%" in logged
+
+
+def test_a_log_that_cannot_be_written_is_named(files):
+    told = journal(files)
+    told._log.path.mkdir()
+    with pytest.raises(WriteError, match=r"run_.*\.log: Is a directory"):
+        told.line("anything")
+
+
+def test_the_report_is_there_from_the_first_validation_on_and_has_the_results_at_the_end(files):
+    told = journal(files)
+    told.plan(PLAN, PLAN, [])
+    tell(told)
+    page = files.report.read_text()
+    assert page.startswith("# run\n")
+    assert "| data set | glyphs |" in page
+    assert "| 4 | 0.64 | 0.4000 | 75.00% | 0.5000 | 25.00% | 2 |" in page
+    assert "## Results" not in page
+    told.results({"test accuracy": "75%"})
+    assert (
+        "## Results\n\n|  |  |\n| --- | --- |\n| test accuracy | 75% |" in files.report.read_text()
+    )
+
+
+def test_the_report_shows_the_plots_where_they_are_drawn(files):
+    told = journal(files, plots=True)
     with told:
-        for segment in (0, 5):
-            with told.segment_bar(total=5, desc="train", mininterval=0) as bar:
-                for step in range(5):
-                    bar.update()
-                    told.training(segment + step + 1, 0.5, 0.25, 1e-3)
-            told.segment_done(segment + 5)
-        for _ in told.progress_bar(range(3), desc="validate"):
-            pass
-        told.validation(10, 0.5, 0.25, is_best=True)
-    told.results(ROWS)
+        tell(told)
+    page = files.report.read_text()
+    shown = re.findall(r"\]\((plots/\w+\.png)\)", page)
+    assert shown == ["plots/epoch_metrics.png", "plots/batch_metrics.png", "plots/samples.png"]
+    assert {path.name for path in files.plots.iterdir()} == {
+        "epoch_metrics.png",
+        "batch_metrics.png",
+    }
 
 
-def test_without_a_terminal_there_are_plain_lines_and_nothing_else(capsys, metrics):
-    write_all(Journal(num_steps=10, batch_size=4, metrics=metrics))
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    assert captured.out.isascii()
-    assert all(ord(character) >= 32 for line in captured.out.splitlines() for character in line)
-    assert "step      7  train  loss 0.5000  accuracy  25.00%  lr 1.00e-03\n" in captured.out
-    assert "step     10  valid  loss 0.5000  accuracy  25.00%  best so far\n" in captured.out
-    assert captured.out.startswith("data set  emnist byclass: 62 classes\ndevice    cpu\n")
+def test_tensorboard_gets_the_metrics_and_no_step_twice_after_going_on(files):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with journal(files, tensorboard=True) as told:
+        tell(told)
+    progress = Progress({}, step=2, train_seconds=1.0, metrics=told.progress.metrics[:1])
+    with journal(files, progress, tensorboard=True) as again:
+        tell(again, steps=(4, 6))
+    events = EventAccumulator(str(files.folder / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("train/loss")] == [2, 4, 6]
+    assert [event.step for event in events.Scalars("val/accuracy")] == [6]
+    assert events.Scalars("val/accuracy")[0].value == 0.75
 
 
-@pytest.mark.parametrize("width", [80, 120])
-def test_in_a_terminal_no_line_is_wider_than_it_and_tqdm_writes_nothing_by_itself(
-    monkeypatch, capsys, metrics, width
-):
-    told, screen = in_terminal(monkeypatch, metrics, width)
-    write_all(told)
-    assert capsys.readouterr() == ("", "")  # tqdm's own stream
-    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue()).replace("\r", "\n").split("\n")
-    assert max(map(len, lines)) <= width
-    assert sum("train  loss" in line for line in lines) == 10
-
-
-def test_the_bar_of_the_run_moves_with_the_segments_bar(monkeypatch, metrics):
-    told, _ = in_terminal(monkeypatch, metrics, 100)
-    told.segment_done(5)
-    bar = told.segment_bar(total=5, mininterval=0)
-    bar.update(3)
-    told._render()
-    assert told._progress.tasks[0].completed == 8
-    assert told._progress.tasks[0].fields["speed"] > 0
-    bar.close()
-
-
-def test_the_line_of_tqdm_stands_under_the_bar_of_the_run(monkeypatch, metrics):
-    told, _ = in_terminal(monkeypatch, metrics, 100)
-    bar = told.segment_bar(total=5, desc="train", mininterval=0)
-    bar.update(2)
-    shown = io.StringIO()
-    Console(file=shown, width=100).print(told._render())
-    run, segment = shown.getvalue().splitlines()[:2]
-    assert run.startswith("run")
-    assert "10" in run
-    assert segment.startswith("train:  40%")
-    bar.close()
-
-
-def test_the_metrics_have_a_row_for_each_line_with_empty_columns_for_what_it_does_not_say(metrics):
-    write_all(Journal(num_steps=10, batch_size=4, metrics=metrics))
-    lines = metrics.path.read_text().splitlines()
-    assert lines[0] == "step,lr,train_loss,train_accuracy,val_loss,val_accuracy"
-    assert lines[1] == "1,0.001,0.5,0.25,,"
-    assert lines[11] == "10,,,,0.5,0.25"
-    assert len(lines) == 12
-
-
-def test_metrics_are_written_anew_with_the_rows_of_the_state_and_then_added_to(tmp_path, metrics):
-    for step in (1, 2, 3):
-        metrics.add(step=step, train_loss=1 / 3)
-    text = metrics.path.read_text()
-    again = MetricsFile(tmp_path / "metrics.csv", metrics.rows[:2])
-    assert metrics.path.read_text().splitlines() == text.splitlines()[:-1]
-    again.add(step=3, train_loss=1 / 3)
-    assert metrics.path.read_text() == text
-
-
-def test_metrics_that_cannot_be_written_are_named(metrics):
-    metrics.path.unlink()
-    metrics.path.mkdir()
-    with pytest.raises(WriteError, match=r"metrics\.csv: Is a directory"):
-        metrics.add(step=1)
+def test_a_run_starts_without_matplotlib_and_tensorboard():
+    code = "import tinkering.journal, tinkering.samples, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"matplotlib", "tensorboard", "timm", "yaml", "torchinfo"} & set(done.stdout.split())

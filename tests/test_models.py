@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from tinkering.errors import InputError
 from tinkering.models import (
     ARCHITECTURES,
     BasicBlock,
@@ -8,7 +9,9 @@ from tinkering.models import (
     ResNet4StageCustom,
     SimpleResNet,
     arguments_of,
+    build,
 )
+from tinkering.small_networks import StrideNet
 
 
 def num_parameters(model):
@@ -58,18 +61,11 @@ def test_stages_may_have_several_blocks():
     assert model(torch.zeros(2, 3, 9, 9)).shape == (2, 7)
 
 
-def build(arch, image_size=28, in_channels=1):
-    return ARCHITECTURES[arch](
-        **arguments_of(
-            arch, num_classes=11, in_channels=in_channels, image_size=image_size, width=8
-        )
-    )
-
-
 @pytest.mark.parametrize(("image_size", "in_channels"), [(28, 1), (32, 3)])
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_every_network_gives_logits_and_a_gradient_to_every_weight(arch, image_size, in_channels):
-    model = build(arch, image_size, in_channels)
+    offered = {"num_classes": 11, "in_channels": in_channels, "image_size": image_size}
+    model = build(arch, arguments_of(arch, **offered, width=8))
     logits = model(torch.randn(3, in_channels, image_size, image_size))
     assert logits.shape == (3, 11)
     logits.square().sum().backward()
@@ -78,11 +74,17 @@ def test_every_network_gives_logits_and_a_gradient_to_every_weight(arch, image_s
 
 @pytest.mark.parametrize(
     ("arch", "expected"),
-    [("convnet", 1_199_882), ("preact20", 271_994), ("lenet5", 61_706), ("fcn", 332_042)],
+    [
+        ("convnet", 1_199_882),
+        ("preact20", 271_994),
+        ("lenet5", 61_706),
+        ("stridenet", 39_562),
+        ("fcn", 332_042),
+    ],
 )
 def test_the_networks_have_their_known_numbers_of_parameters(arch, expected):
     args = arguments_of(arch, num_classes=10, in_channels=1, image_size=28, width=64)
-    assert num_parameters(ARCHITECTURES[arch](**args)) == expected
+    assert num_parameters(build(arch, args)) == expected
 
 
 def test_a_preact_block_adds_its_convolutions_to_its_input():
@@ -92,7 +94,30 @@ def test_a_preact_block_adds_its_convolutions_to_its_input():
     assert torch.equal(block(x), x)
 
 
+@pytest.mark.parametrize("image_size", [8, 16, 17, 28, 31, 32, 64])
+def test_the_network_for_speed_takes_images_of_any_size_from_8_pixels(image_size):
+    model = StrideNet(image_size=image_size)
+    assert model(torch.zeros(2, 1, image_size, image_size)).shape == (2, 10)
+
+
+def test_the_network_for_speed_computes_at_half_the_resolution_and_below():
+    x, shapes = torch.zeros(1, 1, 28, 28), []
+    for layer in StrideNet():
+        x = layer(x)
+        if isinstance(layer, torch.nn.Conv2d):
+            shapes.append(x.shape[1:])
+    assert shapes == [(16, 14, 14), (24, 14, 14), (48, 7, 7), (48, 3, 3)]
+
+
 def test_a_network_takes_only_the_arguments_that_mean_something_to_it():
     offered = {"num_classes": 10, "in_channels": 1, "image_size": 28, "width": 64}
     assert arguments_of("mlp", **offered) == offered
     assert arguments_of("resnet18", **offered) == {"num_classes": 10, "in_channels": 1}
+
+
+def test_a_network_that_there_is_not_is_refused_with_those_that_there_are():
+    expected = "no network 'resnet19': take one of resnet4stage, .*, fcn, timm:NAME"
+    with pytest.raises(InputError, match=expected):
+        arguments_of("resnet19", num_classes=10)
+    with pytest.raises(InputError, match=expected):
+        build("resnet19", {"num_classes": 10})

@@ -5,11 +5,12 @@ import pytest
 
 from run_gradient_based import main
 from tinkering.augment import AUGMENTATIONS
+from tinkering.configs import PRESETS
 from tinkering.emnist_dataset import DATASETS
-from tinkering.flags import choices_of
 from tinkering.mnist_family import EMNIST_CLASSES
 from tinkering.models import ARCHITECTURES
 from tinkering.recipes import OPTIMIZERS
+from tinkering.values import choices_of
 
 PARAMETERS = inspect.signature(main).parameters
 
@@ -20,8 +21,9 @@ PARAMETERS = inspect.signature(main).parameters
         ("dataset", DATASETS),
         ("emnist_split", EMNIST_CLASSES),
         ("augment", AUGMENTATIONS),
-        ("arch", ARCHITECTURES),
+        ("arch", {*ARCHITECTURES, "timm:NAME"}),
         ("optimizer", OPTIMIZERS),
+        ("preset", {path.stem for path in PRESETS.glob("*")}),
     ],
 )
 def test_the_program_offers_everything_that_there_is(name, table):

@@ -5,7 +5,13 @@ from torch.optim import lr_scheduler
 
 from tinkering.errors import InputError
 from tinkering.models import ResNet4StageCustom
-from tinkering.recipes import OPTIMIZERS, make_criterion, make_optimizer, make_scheduler
+from tinkering.recipes import (
+    OPTIMIZERS,
+    make_criterion,
+    make_optimizer,
+    make_scheduler,
+    tell_validation,
+)
 
 LR = 0.1
 
@@ -32,7 +38,7 @@ def test_linear_falls_in_a_straight_line_from_lr_to_its_final_share(num_steps):
     assert ours("linear", num_steps, final_lr_factor=0.01) == pytest.approx(expected.tolist())
 
 
-@pytest.mark.parametrize("name", ["linear", "constant", "step", "cosine"])
+@pytest.mark.parametrize("name", ["linear", "constant", "step", "cosine", "plateau"])
 def test_a_run_of_one_step_is_made_with_lr(name):
     assert ours(name, 1, final_lr_factor=0.01) == [LR]
 
@@ -63,6 +69,44 @@ def test_a_warm_up_rises_to_the_schedule_which_then_has_the_steps_that_are_left(
     found = ours(name, 60, warmup=4, **options)
     assert found[:4] == pytest.approx([LR * part / 5 for part in (1, 2, 3, 4)])
     assert found[4:] == pytest.approx(ours(name, 56, **options))
+
+
+VAL_LOSSES = [3, 2, 2, 1.99999, 2.1, 1.5, 1.6, 1.4, 1.4, 1.4, 1.4, 1.4, 1.4, 1.4, 9.0]
+
+
+@pytest.mark.parametrize("warmup", [0, 7])
+@pytest.mark.parametrize(("step_size", "patience"), [(4, 0), (8, 1), (9, 2), (12, 2)])
+def test_plateau_drops_when_torchs_own_does(step_size, patience, warmup):
+    """Four steps from validation to validation, so patience is a number of them."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=LR)
+    torchs = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=patience)
+    found, expected = [], []
+
+    def make(optimizer):
+        options = {"gamma": 0.5, "step_size": step_size, "eval_interval": 4, "warmup": warmup}
+        return make_scheduler("plateau", optimizer, 60, **options)
+
+    ours = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=LR)
+    scheduler = make(ours)
+    for step, val_loss in enumerate(val_loss for loss in VAL_LOSSES for val_loss in 4 * [loss]):
+        found.append(ours.param_groups[0]["lr"])
+        expected.append(optimizer.param_groups[0]["lr"] * min(1, (step + 1) / (warmup + 1)))
+        optimizer.step()
+        ours.step()
+        scheduler.step()
+        if step % 4 == 3:
+            torchs.step(val_loss)
+            tell_validation(scheduler, val_loss)
+    assert found == pytest.approx(expected)
+    assert found[-1] < LR
+
+
+def test_only_plateau_looks_at_the_validation():
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=LR)
+    scheduler = make_scheduler("constant", optimizer, 10)
+    for _ in range(10):
+        tell_validation(scheduler, 1.0)
+    assert optimizer.param_groups[0]["lr"] == LR
 
 
 def batch():

@@ -15,7 +15,9 @@ FLAGS = {"lr": 0.1, "num_total_iterations": 10, "device": "auto", "run_id": "a",
 
 
 def files(folder, run_id="a"):
-    return RunFiles(folder, "model.pt", run_id)
+    run = RunFiles(folder, "model.pt", run_id)
+    run.make_folders()
+    return run
 
 
 def begun(folder):
@@ -102,7 +104,9 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from tinkering.resume import RunFiles
-with RunFiles(Path(sys.argv[1]), "model.pt", "a").locked():
+files = RunFiles(Path(sys.argv[1]), "model.pt", "a")
+files.make_folders()
+with files.locked():
     print("held", flush=True)
     time.sleep(60)
 """

@@ -5,17 +5,18 @@ import torch
 
 from tinkering import checkpoint
 from tinkering.errors import DataError, NonFiniteLossError, WriteError
-from tinkering.recipes import make_scheduler
+from tinkering.meter import Meter
+from tinkering.recipes import make_ema, make_optimizer, make_scheduler, tell_validation
 from tinkering.state import Learner, Progress, StateFile, restore
-from tinkering.train import Meter
 
 
-def learner(num_steps=10, seed=0):
+def learner(num_steps=10, seed=0, schedule="linear"):
     torch.manual_seed(seed)
     model = torch.nn.Linear(3, 2)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
-    scheduler = make_scheduler("linear", optimizer, num_steps, final_lr_factor=0.0)
-    return Learner(model, optimizer, scheduler, torch.amp.GradScaler(enabled=False))
+    optimizer = make_optimizer("muon", model, lr=0.1)
+    scheduler = make_scheduler(schedule, optimizer, num_steps, final_lr_factor=0.0, step_size=1)
+    scaler = torch.amp.GradScaler(enabled=False)
+    return Learner(model, optimizer, scheduler, scaler, make_ema(model, 0.9))
 
 
 def train(learner, num_steps):
@@ -25,6 +26,8 @@ def train(learner, num_steps):
         learner.model(torch.randn(4, 3)).square().mean().backward()
         learner.optimizer.step()
         learner.scheduler.step()
+        learner.ema.update_parameters(learner.model)
+        tell_validation(learner.scheduler, 1.0)  # never better: plateau drops at the second
 
 
 @pytest.fixture
@@ -38,21 +41,31 @@ def progress(step=3):
     return Progress({"lr": 0.1}, step, 2, 2, 0.5, best, [[1, 0.1, "", 0.5]], meter, 1.5)
 
 
-def test_a_learner_that_was_restored_goes_on_bit_by_bit_as_if_nothing_had_been(state):
-    straight = learner()
+def rates(learner):
+    return [group["lr"] for group in learner.optimizer.param_groups]
+
+
+@pytest.mark.parametrize("schedule", ["linear", "plateau"])
+def test_a_learner_that_was_restored_goes_on_bit_by_bit_as_if_nothing_had_been(state, schedule):
+    straight = learner(schedule=schedule)
     train(straight, 3)
     state.save(progress(), straight)
     train(straight, 4)
-    resumed = learner(seed=1)
+    resumed = learner(seed=1, schedule=schedule)
     restore(state.load().content, resumed)
     train(resumed, 4)
     torch.testing.assert_close(
         resumed.model.state_dict(), straight.model.state_dict(), rtol=0, atol=0
     )
     torch.testing.assert_close(
-        resumed.optimizer.state_dict(), straight.optimizer.state_dict(), rtol=0, atol=0
+        resumed.optimizer.state_dict()["state"],
+        straight.optimizer.state_dict()["state"],
+        rtol=0,
+        atol=0,
     )
-    assert resumed.scheduler.get_last_lr() == straight.scheduler.get_last_lr()
+    torch.testing.assert_close(resumed.ema.state_dict(), straight.ema.state_dict(), rtol=0, atol=0)
+    assert rates(resumed) == rates(straight)
+    assert rates(resumed) != rates(learner(schedule=schedule))
 
 
 def test_progress_comes_back_as_it_was(state):
@@ -176,5 +189,35 @@ def test_a_link_to_nowhere_does_not_take_the_place_of_a_whole_state(state):
 
 def test_a_model_file_is_not_taken_for_a_state(state):
     checkpoint.save(state.path, checkpoint.model_content(torch.nn.Linear(2, 2)))
-    with pytest.raises(DataError, match="is of format 1, this program reads format state 1"):
+    with pytest.raises(DataError, match="is of format 1, this program reads format state 2"):
         state.load()
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "min_delta", "expected"),
+    [
+        ([0.5, 0.6, 0.6, 0.6], 0.0, 2),
+        ([0.5, 0.6, 0.5, 0.7], 0.0, 0),
+        ([0.5, 0.61, 0.65, 0.69], 0.1, 2),
+        ([0.5, 0.55, 0.61, 0.7], 0.1, 1),
+    ],
+)
+def test_patience_counts_validations_without_an_accuracy_better_by_min_delta(
+    accuracies, min_delta, expected
+):
+    run = Progress({})
+    for run.step, accuracy in enumerate(accuracies, 1):
+        run.validated(accuracy, min_delta)
+    assert run.num_stale == expected
+    assert run.is_finished(100, patience=2) == (expected == 2)
+    assert not run.is_finished(100, patience=None)
+    assert run.is_finished(4, patience=None)
+
+
+def test_the_best_step_is_that_of_the_highest_accuracy_however_little_better():
+    run = Progress({})
+    bests = []
+    for run.step, accuracy in enumerate([0.5, 0.501, 0.4, 0.501], 1):
+        bests.append(run.validated(accuracy, min_delta=0.1))
+    assert bests == [True, True, False, False]
+    assert (run.best_step, run.best_accuracy, run.validated_step) == (2, 0.501, 4)

@@ -119,7 +119,7 @@ def test_starting_anew_moves_the_old_run_aside(finished):
     left = os.listdir(finished / "saved_models")
     assert sum(name.startswith("checkpoint_resnet_emnist.20") for name in left) == 1
     assert sum(name.startswith("resnet_emnist.20") for name in left) == 1
-    assert done.stdout.count("moved aside: saved_models/") == 5
+    assert done.stdout.count("moved aside: saved_models/") == 7
 
 
 def test_a_second_run_of_the_same_id_is_refused_and_named_the_first(tmp_path, mnist_dir):

@@ -32,7 +32,14 @@ def test_a_run_killed_in_the_middle_is_shown_to_end_as_one_that_was_not(tmp_path
     assert os.listdir(tmp_path) == ["data"]
 
 
-def leave_run(folder, weights=1.0, metrics="step\n", **progress):
+def metrics_of(accuracy, seconds):
+    return f"step,val_accuracy,images_per_second,seconds\n1,{accuracy},100,{seconds}\n"
+
+
+METRICS = metrics_of(0.5, 1)
+
+
+def leave_run(folder, weights=1.0, metrics=METRICS, **progress):
     """What a run called `run` leaves in a folder, as far as it is compared."""
     content = {
         "format": FORMAT,
@@ -52,7 +59,10 @@ def leave_run(folder, weights=1.0, metrics="step\n", **progress):
         ({"train_seconds": 2.0}, ""),
         ({"weights": 1.0000001}, "model.w"),
         ({"step": 4}, "progress.step"),
-        ({"metrics": "other\n"}, "metrics.csv"),
+        ({"metrics": metrics_of(0.5, 2)}, ""),
+        ({"metrics": metrics_of(0.6, 1)}, "metrics.csv"),
+        ({"metrics": METRICS + "2,0.5,100,1\n"}, "metrics.csv"),
+        ({"metrics": METRICS.replace("step", "steps")}, "metrics.csv"),
     ],
 )
 def test_the_first_thing_that_differs_is_named(tmp_path, other, difference):

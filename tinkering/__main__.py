@@ -8,11 +8,17 @@ from tinkering import cli
 
 # name: (module, function, what it does)
 COMMANDS = {
+    "compare": (
+        "tinkering.compare",
+        "compare",
+        "sets runs side by side: a table and a plot of validation accuracy",
+    ),
+    "plot": ("tinkering.drawing", "plot", "draws the metrics of runs anew"),
     "verify-resume": (
         "tinkering.verify_resume",
         "verify_resume",
         "trains twice, once killed in the middle, and compares bit by bit",
-    )
+    ),
 }
 
 

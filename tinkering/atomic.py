@@ -44,9 +44,9 @@ def replace_file(path: Path, keep: Path | None = None) -> Iterator[BinaryIO]:
             part.unlink(missing_ok=True)
 
 
-def remove_parts(path: Path) -> None:
-    """Removes what writers of `path` that were killed have left; none may be at work."""
-    for part in path.parent.glob(f"{path.name}.*.part"):
+def remove_parts(folder: Path, name: str = "*") -> None:
+    """Removes what writers of a folder's files that were killed have left; none may be at work."""
+    for part in folder.glob(f"{name}.*.part"):
         part.unlink(missing_ok=True)
 
 

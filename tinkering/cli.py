@@ -14,11 +14,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn, get_args
 
-from tinkering.flags import PAIR, Flag, choices_of, read_flags, scalar_of
+from tinkering.flags import positional_of, read_flags
+from tinkering.values import PAIR, Flag, choices_of, scalar_of
 
 
 def run(main: Callable[..., None], argv: Sequence[str] | None = None) -> NoReturn:
-    """Checks the command line against main's keyword-only signature, calls main, and exits.
+    """Checks the command line against main's signature, calls main, and exits.
 
     The exit code is 0 when main returns, 2 for wrong use, 130 for Ctrl-C, 141 if nobody reads
     what is written, and else the one that the error carries (tinkering.errors). Other
@@ -31,9 +32,16 @@ def run(main: Callable[..., None], argv: Sequence[str] | None = None) -> NoRetur
             print(help_text(main), flush=True)
             sys.exit(0)
         values = read_flags(main, argv)
-        import fire
+        if values.keys() & {"config", "preset"}:
+            from tinkering.configs import add_configs
 
-        fire.Fire(main, [f"--{name}={value!r}" for name, value in values.items()])
+            values = add_configs(main, values)
+        import fire
+        import rich.traceback
+
+        rich.traceback.install()
+        words = values.pop(positional_of(main), ())
+        fire.Fire(main, [*map(repr, words), *(f"--{k}={value!r}" for k, value in values.items())])
     except KeyboardInterrupt:
         fail("stopped by Ctrl-C", 130)
     except BrokenPipeError:  # who was reading, `| head` say, has seen enough
@@ -66,6 +74,8 @@ def describe(main: Callable[..., None]) -> list[Row]:
     """Every flag of main's signature, for the help and for the README."""
     rows = []
     for name, parameter in inspect.signature(main).parameters.items():
+        if name == positional_of(main):
+            continue
         type_, flag = get_args(parameter.annotation)
         default = flag.none_means if parameter.default is None else str(parameter.default)
         rows.append(Row(name, default, _values(type_, flag), flag.help))

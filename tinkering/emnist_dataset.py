@@ -19,11 +19,10 @@ DATASETS = ("emnist", "mnist", "fashion_mnist", "kmnist", "glyphs")
 
 NUM_GLYPHS = {"train": 60_000, "test": 10_000}
 GLYPHS_VERSION = 1  # in the names of the cached files: count it up when the drawing changes
-HELD_OUT_SEED = 0  # chooses the validation images; not the run's seed, which must not move them
 
 
 def load_images(
-    dataset: str, data_dir: Path | str, emnist_split: str, part: str
+    dataset: str, data_dir: Path | str, emnist_split: str, part: str, may_write: bool = True
 ) -> tuple[Tensor, Tensor, tuple[str, ...]]:
     """One part of a data set, as it is: not shuffled, not normalised.
 
@@ -32,6 +31,8 @@ def load_images(
         data_dir: the folder of all data sets, each in a folder of its own, as torchvision has it.
         emnist_split: a key of EMNIST_CLASSES; for emnist and glyphs.
         part: "train" or "test".
+        may_write: whether what is downloaded, unpacked or drawn may be kept; else there is no
+            downloading.
 
     Returns:
         images: uint8 (N, H, W), upright, white on black; mapped from the file.
@@ -50,10 +51,10 @@ def load_images(
         splits = ", ".join(EMNIST_CLASSES)
         raise InputError(f"there is no emnist_split {emnist_split!r}; there are {splits}")
     if dataset == "glyphs":
-        images, labels = _load_glyphs(root, emnist_split, part)
+        images, labels = _load_glyphs(root, emnist_split, part, may_write)
         classes = tuple(EMNIST_CLASSES[emnist_split])
     else:
-        loaded = open_family(dataset, root, emnist_split, train=part == "train")
+        loaded = open_family(dataset, root, emnist_split, part == "train", may_write)
         images, labels, classes = loaded.data, loaded.targets, tuple(loaded.classes)
     _check(images, labels, len(classes), f"the {part} files of {dataset} in {root}")
     return images, labels, classes
@@ -75,7 +76,7 @@ def _check(images: Tensor, labels: Tensor, num_classes: int, where: str) -> None
         )
 
 
-def _load_glyphs(root: Path, split: str, part: str) -> tuple[Tensor, Tensor]:
+def _load_glyphs(root: Path, split: str, part: str, may_write: bool) -> tuple[Tensor, Tensor]:
     """Drawn at the first call, read from the cache afterwards."""
     stem = f"glyphs-v{GLYPHS_VERSION}-{split}-{part}"
     image_file, label_file = (
@@ -83,6 +84,8 @@ def _load_glyphs(root: Path, split: str, part: str) -> tuple[Tensor, Tensor]:
     )
     if not (image_file.exists() and label_file.exists()):
         images, labels = _draw(split, part)
+        if not may_write:
+            return images, labels
         sources.save_idx(image_file, images)
         sources.save_idx(label_file, labels.to(torch.uint8))
     return sources.map_idx(image_file), sources.map_idx(label_file).long()
@@ -124,6 +127,7 @@ def get_emnist_dataloaders(
     dataset: str = "emnist",
     augment: str = "none",
     seed: int = 0,
+    may_write: bool = True,
 ) -> tuple[DataLoader, DataLoader, int, dict[str, int]]:
     """Loaders over the whole training and test file, normalised by the training file's pixels.
 
@@ -135,6 +139,7 @@ def get_emnist_dataloaders(
         dataset: one of DATASETS.
         augment: a key of AUGMENTATIONS; for training images only.
         seed: of the order of the training images and of their augmentation.
+        may_write: as load_images has it.
 
     Returns:
         train_loader: images float32 (N, 1, H, W) and labels int64 (N,), shuffled at each pass.
@@ -148,8 +153,8 @@ def get_emnist_dataloaders(
     """
     if augment not in AUGMENTATIONS:
         raise InputError(f"there is no augment {augment!r}; there are {', '.join(AUGMENTATIONS)}")
-    images, labels, classes = load_images(dataset, data_dir, emnist_split, "train")
-    test_images, test_labels, _ = load_images(dataset, data_dir, emnist_split, "test")
+    images, labels, classes = load_images(dataset, data_dir, emnist_split, "train", may_write)
+    test_images, test_labels, _ = load_images(dataset, data_dir, emnist_split, "test", may_write)
     mean, std = pixel_statistics(images)
     train_set = ImageDataset(images, labels, mean, std, AUGMENTATIONS[augment], seed)
     test_set = ImageDataset(test_images, test_labels, mean, std)
@@ -159,41 +164,4 @@ def get_emnist_dataloaders(
         make_loader(test_set, batch_size),
         len(classes),
         class_to_idx,
-    )
-
-
-def hold_out_validation(
-    train_loader: DataLoader, test_loader: DataLoader, val_size: int | str = "auto"
-) -> tuple[DataLoader, DataLoader]:
-    """Takes a validation part out of the training images: the same ones for every seed.
-
-    Args:
-        train_loader, test_loader: from get_emnist_dataloaders.
-        val_size: number of images; "auto" for as many as the test set has, but at most a
-            tenth of the training file; 0 to validate on the test set, as older scripts do.
-
-    Returns:
-        a loader over the training images that are left, and one over the validation images,
-        not shuffled and not augmented.
-
-    Raises:
-        InputError: val_size would leave nothing to train on.
-    """
-    train_set, sampler = train_loader.dataset, train_loader.batch_sampler
-    num_images = len(train_set)
-    if val_size == "auto":
-        val_size = max(1, min(len(test_loader.dataset), num_images // 10))
-    if val_size == 0:
-        return train_loader, test_loader
-    if val_size >= num_images:
-        raise InputError(
-            f"val_size {val_size:,} leaves nothing to train on: there are {num_images:,} "
-            "training images"
-        )
-    order = torch.from_numpy(np.random.default_rng(HELD_OUT_SEED).permutation(num_images))
-    held_out, rest = order[:val_size].sort().values, order[val_size:].sort().values
-    val_set = train_set.only(held_out, augment=False)
-    return (
-        make_loader(train_set.only(rest), sampler.batch_size, sampler.seed),
-        make_loader(val_set, sampler.batch_size),
     )

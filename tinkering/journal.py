@@ -1,186 +1,147 @@
-"""What a run tells: bars in a terminal and plain lines anywhere else, and metrics.csv."""
+"""What a run tells, and to whom: console, log, metrics.csv, TensorBoard, report and plots."""
 
-import csv
-import io
-import sys
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
-from tqdm import tqdm
+from torch.utils.data import DataLoader
 
 from tinkering.atomic import replace_file
 from tinkering.errors import WriteError
+from tinkering.metrics import COLUMNS, MetricsFile
+from tinkering.page import page
+from tinkering.plot_process import PlotProcess
+from tinkering.resume import RunFiles
+from tinkering.screen import Screen, aligned
+from tinkering.state import Progress
 
-COLUMNS = ("step", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
+class LogFile:
+    """run_<time>.log: every line that the console shows, and more, with the time of each."""
 
-class MetricsFile:
-    """metrics.csv: a row for each line of metrics, with the columns that it has no word on empty.
+    def __init__(self, folder: Path):
+        self.path = folder / f"run_{datetime.now():%Y-%m-%d_%H.%M.%S}.log"
 
-    Args:
-        path: of the file; it is written anew with the rows there are.
-        rows: those of the run so far; new ones are added to this list.
-    """
-
-    def __init__(self, path: Path, rows: list[list]):
-        self.path, self.rows = path, rows
-        with replace_file(path) as file:
-            file.write("".join(map(self._line, [COLUMNS, *rows])).encode())
-
-    def add(self, **values: float) -> None:
-        """Adds a row; raises WriteError if it cannot be written."""
-        self.rows.append([values.get(column, "") for column in COLUMNS])
+    def write(self, text: str) -> None:
+        """Adds lines; raises WriteError if they cannot be written."""
+        now = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
         try:
-            with self.path.open("a") as file:
-                file.write(self._line(self.rows[-1]))
+            with self.path.open("a", encoding="utf-8") as file:
+                file.writelines(f"{now}  {line}\n" for line in text.splitlines())
         except OSError as error:
             raise WriteError(self.path, error) from error
 
-    @staticmethod
-    def _line(row: list) -> str:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(row)
-        return line.getvalue()
-
 
 class Journal:
-    """The console of one run; a context, inside which the bars are shown.
-
-    In a terminal rich owns the bottom lines: its bar over the whole run, and under it the
-    bar that tqdm draws for the segment or the validation under way. tqdm writes into a line
-    of rich's display and never to the terminal, so the two cannot garble each other.
+    """What one run tells; a context that ends with the last plots.
 
     Args:
-        num_steps: optimizer steps of the whole run.
-        batch_size: images a step, for images/s.
-        metrics: gets a row for each line of metrics.
-        first_step: steps that the run has behind it.
+        screen: the console.
+        files: where the run's files lie.
+        progress: of the run; each line of metrics is of its step and of its seconds.
+        train_loader: its sampler tells the images and the epochs of a number of steps.
+        grad_accum_steps: batches an optimizer step.
+        tensorboard: whether to write for TensorBoard, too.
+        plots: whether to draw.
+
+    Raises:
+        WriteError: a file of the run cannot be written.
     """
 
-    def __init__(self, num_steps: int, batch_size: int, metrics: MetricsFile, first_step: int = 0):
-        self.metrics = metrics
-        self.batch_size = batch_size
-        self.console = Console()
-        self.in_terminal = sys.stdout.isatty() and not self.console.is_dumb_terminal
-        self._line = _Line()
-        self._bar: tqdm | None = None  # of the segment under way
-        self._segment_start = first_step
-        self._progress = Progress(
-            TextColumn("run"),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]:,.0f} images/s, left"),
-            TimeRemainingColumn(),
-            expand=True,
-        )
-        self._task = self._progress.add_task(
-            "run", total=num_steps, completed=first_step, speed=0.0
-        )
-        self._live = Live(
-            get_renderable=self._render,
-            console=self.console,
-            refresh_per_second=4,
-            transient=True,
-        )
+    def __init__(
+        self,
+        screen: Screen,
+        files: RunFiles,
+        progress: Progress,
+        train_loader: DataLoader,
+        grad_accum_steps: int = 1,
+        tensorboard: bool = False,
+        plots: bool = True,
+    ):
+        self.screen, self.files, self.progress = screen, files, progress
+        screen.at_step(progress.step)
+        self._sampler, self._grad_accum_steps = train_loader.batch_sampler, grad_accum_steps
+        self._log = LogFile(files.folder)
+        self._metrics = MetricsFile(files.metrics, progress.metrics)
+        lines = [row for row in progress.metrics if row[COLUMNS.index("train_loss")] != ""]
+        self._last_step, self._last_seconds = (lines[-1][0], lines[-1][-1]) if lines else (0, 0.0)
+        self._plan: dict[str, str] = {}
+        self._plots = PlotProcess(files.folder) if plots else None
+        self._writer = None
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            folder = str(files.folder / "tensorboard")
+            self._writer = SummaryWriter(folder, purge_step=progress.step + 1)
 
     def __enter__(self) -> Self:
-        if self.in_terminal:
-            self._live.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._writer:
+            self._writer.close()
+        if self._plots and self._metrics.rows and kind in (None, SystemExit):
+            self.lines(self._plots.finish())
 
-    def progress_bar(self, *args: object, **kwargs: object) -> tqdm:
-        """A tqdm whose bar appears under the run's own; none where there is no terminal."""
-        if not self.in_terminal:
-            return tqdm(*args, **kwargs, disable=True)
-        # One column less than there is, as a full last column would wrap the line; and no
-        # steps a second, which the bar of the run tells as images/s.
-        kwargs |= {"file": self._line, "ncols": self.console.width - 1, "ascii": False}
-        kwargs["bar_format"] = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
-        return tqdm(*args, **kwargs)
+    def line(self, text: str) -> None:
+        self.screen.line(text)
+        self._log.write(text)
 
-    def segment_bar(self, *args: object, **kwargs: object) -> tqdm:
-        """The progress_bar of a training segment, which also moves the bar of the run."""
-        self._bar = self.progress_bar(*args, **kwargs)
-        return self._bar
+    def lines(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self.line(text)
 
-    def segment_done(self, step: int) -> None:
-        self._segment_start, self._bar = step, None
-
-    def _render(self) -> Group:
-        if self._bar is not None:
-            rate = self._bar.format_dict["rate"] or 0.0  # steps a second
-            self._progress.update(
-                self._task,
-                completed=self._segment_start + self._bar.n,
-                speed=rate * self.batch_size,
-            )
-        return Group(self._progress.get_renderable(), Text(self._line.text, no_wrap=True))
-
-    def plan(self, rows: dict[str, str]) -> None:
-        """What the run is going to do, before it does it."""
-        if self.in_terminal:
-            self.console.print(Panel(_grid(rows), title="plan", title_align="left"))
-        else:
-            self._plain(rows)
+    def plan(self, rows: dict[str, str], facts: dict[str, str], lines: Iterable[str]) -> None:
+        """What the run is going to do, before it does it; the facts are for the log alone."""
+        self._plan = rows
+        self._log.write("\n".join(aligned(facts)))
+        self._table("plan", rows)
+        self.lines(lines)
 
     def training(self, step: int, loss: float, accuracy: float, lr: float) -> None:
         """The line of metrics within a segment; loss and accuracy since the line before."""
-        self.metrics.add(step=step, lr=lr, train_loss=loss, train_accuracy=accuracy)
+        seconds = self.progress.train_seconds
+        num_images = self._num_drawn(step) - self._num_drawn(self._last_step)
+        speed = num_images / max(seconds - self._last_seconds, 1e-9)
+        self._last_step, self._last_seconds = step, seconds
+        self._add(
+            step, lr=lr, train_loss=loss, train_accuracy=accuracy, images_per_second=round(speed, 1)
+        )
         self.line(f"step {step:>6,}  train  loss {loss:.4f}  accuracy {accuracy:7.2%}  lr {lr:.2e}")
 
-    def validation(self, step: int, loss: float, accuracy: float, is_best: bool) -> None:
-        """The line of metrics at the end of a segment."""
-        self.metrics.add(step=step, val_loss=loss, val_accuracy=accuracy)
+    def validation(self, loss: float, accuracy: float, is_best: bool) -> None:
+        """The line of metrics at the end of a segment; report and plots are brought up to date."""
+        step = self.progress.step
+        self._add(step, val_loss=loss, val_accuracy=accuracy)
         note = "  best so far" if is_best else ""
         self.line(f"step {step:>6,}  valid  loss {loss:.4f}  accuracy {accuracy:7.2%}{note}")
+        self._write_report({})
+        if self._plots:
+            self._plots.start()
 
     def results(self, rows: dict[str, str]) -> None:
         """The table at the end."""
-        if self.in_terminal:
-            self.console.print(Panel(_grid(rows), title="results", title_align="left"))
-        else:
-            self._plain(rows)
+        self._write_report(rows)
+        self._table("results", rows)
 
-    def line(self, text: str) -> None:
-        """One line, above the bars where there are any."""
-        if self.in_terminal:
-            self.console.print(text, highlight=False, markup=False)
-        else:
-            print(text, flush=True)
+    def _table(self, title: str, rows: dict[str, str]) -> None:
+        self.screen.table(title, rows)
+        self._log.write("\n".join(aligned(rows)))
 
-    def _plain(self, rows: dict[str, str]) -> None:
-        width = max(len(name) for name in rows)
-        for name, value in rows.items():
-            self.line(f"{name:<{width}}  {value}")
+    def _write_report(self, results: dict[str, str]) -> None:
+        rows = [dict(zip(COLUMNS, row, strict=True)) for row in self._metrics.rows]
+        text = page(self.files.run_id, self._plan, results, rows, self._plots is not None)
+        with replace_file(self.files.report) as file:
+            file.write(text.encode())
 
+    def _num_drawn(self, step: int) -> int:
+        return self._sampler.num_drawn(step * self._grad_accum_steps)
 
-class _Line:
-    """A file that remembers what tqdm would have on its line of the terminal."""
-
-    encoding = "utf-8"
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, text: str) -> None:
-        if shown := text.rsplit("\r", 1)[-1].rstrip("\n"):
-            self.text = shown
-
-    def flush(self) -> None:
-        pass
-
-
-def _grid(rows: dict[str, str]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for name, value in rows.items():
-        table.add_row(Text(name, style="bold"), Text(value))
-    return table
+    def _add(self, step: int, **values: float) -> None:
+        epoch = round(self._num_drawn(step) / self._sampler.num_samples, 4)
+        seconds = round(self.progress.train_seconds, 3)
+        self._metrics.add(step=step, epoch=epoch, seconds=seconds, **values)
+        if self._writer:
+            for name, value in values.items():
+                self._writer.add_scalar(name.replace("_", "/", 1), value, step)

@@ -30,6 +30,10 @@ class _Mended:
     _file_prefix = property(lambda self: "train" if self.train else "t10k")
     _first_label = 0
 
+    def __init__(self, root: Path, train: bool, may_write: bool = True, **kwargs: object):
+        self._may_write = may_write
+        super().__init__(root, train=train, **kwargs)
+
     def _check_legacy_exist(self) -> bool:
         return False  # a processed/*.pt of an old torchvision cannot be verified
 
@@ -50,7 +54,8 @@ class _Mended:
         loaded = []
         for kind in ("images-idx3", "labels-idx1"):
             name = f"{self._file_prefix}-{kind}-ubyte"
-            loaded.append(sources.load_idx(name, self._folders(), self._download(name)))
+            source = self._folders(), self._download(name)
+            loaded.append(sources.load_idx(name, *source, self._may_write))
         images, labels = loaded
         return images, labels.long() - self._first_label
 
@@ -76,9 +81,9 @@ class EMNIST(_Mended, torchvision.datasets.EMNIST):
 
     _file_prefix = torchvision.datasets.EMNIST._file_prefix
 
-    def __init__(self, root: Path, train: bool, split: str):
+    def __init__(self, root: Path, train: bool, split: str, may_write: bool = True):
         self._first_label = 1 if split == "letters" else 0
-        super().__init__(root, split=split, train=train)
+        super().__init__(root, train, may_write, split=split)
         self.classes = EMNIST_CLASSES[split]
 
     def _folders(self) -> list[Path]:
@@ -93,9 +98,11 @@ class EMNIST(_Mended, torchvision.datasets.EMNIST):
         return images.transpose(1, 2), labels  # every image in the files lies on its side
 
 
-def open_family(dataset: str, root: Path, emnist_split: str, train: bool) -> _Mended:
+def open_family(
+    dataset: str, root: Path, emnist_split: str, train: bool, may_write: bool = True
+) -> _Mended:
     """A data set by name: its data uint8 (N, H, W), targets int64 (N,), and classes."""
     if dataset == "emnist":
-        return EMNIST(root, train=train, split=emnist_split)
+        return EMNIST(root, train, emnist_split, may_write)
     family = {"mnist": MNIST, "fashion_mnist": FashionMNIST, "kmnist": KMNIST}
-    return family[dataset](root, train=train)
+    return family[dataset](root, train, may_write)

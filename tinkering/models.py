@@ -1,10 +1,14 @@
-"""The networks, and one table from their names to their constructors."""
+"""The ResNets, and the way from every network's name to the network."""
 
+import functools
 import inspect
-import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
+
+from tinkering import timm_networks
+from tinkering.errors import InputError
+from tinkering.small_networks import FCN, MLP, ConvNet, LeNet5, StrideNet
 
 
 class BasicBlock(nn.Module):
@@ -142,63 +146,6 @@ def resnet18(num_classes: int = 10, in_channels: int = 1) -> nn.Module:
     return model
 
 
-class ConvNet(nn.Sequential):
-    """The network of PyTorch's MNIST example: two convolutions, two dropouts, two linear layers.
-
-    https://github.com/pytorch/examples/tree/main/mnist
-    """
-
-    def __init__(self, num_classes: int = 10, in_channels: int = 1, image_size: int = 28):
-        side = (image_size - 4) // 2
-        super().__init__(
-            *(nn.Conv2d(in_channels, 32, 3), nn.ReLU()),
-            *(nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)),
-            *(nn.Flatten(), nn.Linear(64 * side**2, 128), nn.ReLU(), nn.Dropout(0.5)),
-            nn.Linear(128, num_classes),
-        )
-
-
-class LeNet5(nn.Sequential):
-    """LeNet-5 (LeCun et al. 1998) with ReLU and max-pooling, as it is taught today."""
-
-    def __init__(self, num_classes: int = 10, in_channels: int = 1, image_size: int = 28):
-        side = (image_size // 2 - 4) // 2
-        super().__init__(
-            *(nn.Conv2d(in_channels, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Flatten(), nn.Linear(16 * side**2, 120), nn.ReLU()),
-            *(nn.Linear(120, 84), nn.ReLU()),
-            nn.Linear(84, num_classes),
-        )
-
-
-class FullyConnected(nn.Sequential):
-    """Linear layers with ReLU between them, on the flattened image."""
-
-    def __init__(self, hidden: Sequence[int], num_classes: int, num_inputs: int):
-        sizes = [num_inputs, *hidden]
-        layers: list[nn.Module] = [nn.Flatten()]
-        for num_in, num_out in itertools.pairwise(sizes):
-            layers += [nn.Linear(num_in, num_out), nn.ReLU()]
-        super().__init__(*layers, nn.Linear(sizes[-1], num_classes))
-
-
-class MLP(FullyConnected):
-    """One hidden layer of `width` units."""
-
-    def __init__(
-        self, num_classes: int = 10, in_channels: int = 1, image_size: int = 28, width: int = 64
-    ):
-        super().__init__([width], num_classes, in_channels * image_size**2)
-
-
-class FCN(FullyConnected):
-    """Four hidden layers: 128, 256, 512, 128."""
-
-    def __init__(self, num_classes: int = 10, in_channels: int = 1, image_size: int = 28):
-        super().__init__([128, 256, 512, 128], num_classes, in_channels * image_size**2)
-
-
 # name: called with those of num_classes, in_channels, image_size and width that it names
 ARCHITECTURES = {
     "resnet4stage": ResNet4StageCustom,
@@ -206,12 +153,40 @@ ARCHITECTURES = {
     "preact20": PreactResNet20,
     "convnet": ConvNet,
     "lenet5": LeNet5,
+    "stridenet": StrideNet,
     "mlp": MLP,
     "fcn": FCN,
 }
 
 
+def build(arch: str, arguments: dict[str, int]) -> nn.Module:
+    """The network of this name, with new weights.
+
+    Args:
+        arch: a name in ARCHITECTURES, or timm:NAME.
+        arguments: what arguments_of gave, now or when a checkpoint was written.
+
+    Raises:
+        InputError: there is no such network, or it takes no such images.
+    """
+    return _constructor(arch)(**arguments)
+
+
 def arguments_of(arch: str, **offered: int) -> dict[str, int]:
-    """Those of the arguments offered that the network of this name takes."""
-    taken = inspect.signature(ARCHITECTURES[arch]).parameters
+    """Those of the arguments offered that the network of this name takes.
+
+    Raises:
+        InputError: there is no such network.
+    """
+    taken = inspect.signature(_constructor(arch)).parameters
     return {name: value for name, value in offered.items() if name in taken}
+
+
+def _constructor(arch: str) -> Callable[..., nn.Module]:
+    if arch.startswith("timm:"):
+        return functools.partial(timm_networks.make, arch.removeprefix("timm:"))
+    if arch not in ARCHITECTURES:
+        raise InputError(
+            f"there is no network {arch!r}: take one of {', '.join(ARCHITECTURES)}, timm:NAME"
+        )
+    return ARCHITECTURES[arch]

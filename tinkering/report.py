@@ -1,10 +1,14 @@
 """The words and figures at a run's beginning and at its end."""
 
+import os
+import platform
 import shlex
+import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -16,7 +20,10 @@ from tinkering.resume import RunFiles
 from tinkering.state import Found, Learner, Progress
 from tinkering.stopping import Stopper
 
+ROOT = Path(__file__).parent.parent
 OPTIMISTIC = "OPTIMISTIC: the checkpoint was chosen on the test set (val_size 0)"
+OVERFIT = "OF THE TRAINING IMAGES: a single batch of them (overfit_one_batch)"
+SUBSET = "OF A PART of the test set (test_subset)"
 
 
 def plan(
@@ -29,14 +36,16 @@ def plan(
 ) -> dict[str, str]:
     """What the run is going to do, by headings; loaders are of train, validation and test."""
     num_train, num_val, num_test = (len(loader.dataset) for loader in loaders)
+    num_batches = flags["num_total_iterations"] * flags["grad_accum_steps"]
+    num_epochs = loaders[0].batch_sampler.num_drawn(num_batches) / num_train
     name = " ".join(filter(None, (flags["dataset"], _split(flags))))
     return {
         "data set": f"{name}: {num_classes} classes, in {flags['data_dir_root']}",
         "images": f"{num_train:,} to train on, {num_val:,} to validate, {num_test:,} to test; "
         f"augment {flags['augment']}",
         "network": f"{flags['arch']}: {_num_parameters(model):,} parameters",
-        "steps": f"{flags['num_total_iterations']:,} of {flags['batch_size']} images, "
-        f"seed {flags['seed']}",
+        "steps": f"{flags['num_total_iterations']:,} of {_batch(flags)} images, "
+        f"{num_epochs:.3g} epochs, seed {flags['seed']}",
         "optimizer": f"{flags['optimizer']}, learning rate {flags['lr']:g}, {flags['schedule']}, "
         f"weight decay {flags['weight_decay']:g}",
         "device": f"{device}, {flags['precision']}, {torch.get_num_threads()} threads",
@@ -44,20 +53,41 @@ def plan(
     }
 
 
+def facts(flags: dict, model: nn.Module) -> dict[str, str]:
+    """What the log has beyond the plan, by headings: everything a run depends on."""
+    return {
+        "command": shlex.join(["python", *sys.argv]),
+        "revision": revision(),
+        **checkpoint.versions(),
+        "machine": f"{platform.platform()}, {os.cpu_count()} processors",
+        **{f"--{name}": str(value) for name, value in flags.items()},
+        "layers": " ".join(str(model).split()),
+    }
+
+
+def revision() -> str:
+    """The program's revision by git, with a word on changes since; "" where git knows none."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()
+
+
 def beginning(
     found: Found | None, progress: Progress, learner: Learner, flags: dict, files: RunFiles
 ) -> list[str]:
     """What there is to say before the first step: where the run goes on, and what to beware of."""
     lines = [f"moved aside: {path}" for path in files.moved]
-    if flags["val_size"] == 0:
-        lines.append(f"scores will be {OPTIMISTIC}")
+    lines += [f"scores will be {note}" for note in _notes(flags)]
     if found is None:
         return lines
     if found.warning:
         lines.append(f"warning: {found.warning}")
     before = found.content["progress"]["flags"]["num_total_iterations"]
     num_steps = flags["num_total_iterations"]
-    if progress.step == num_steps:
+    if progress.is_finished(num_steps, flags["patience"]):
         lines.append(f"the run {flags['run_id']} is finished: scoring its best checkpoint")
         return lines
     lines.append(f"going on with the run {flags['run_id']} at step {progress.step:,}")
@@ -72,12 +102,14 @@ def beginning(
 
 
 @contextmanager
-def explained(train_loader: DataLoader, files: RunFiles) -> Iterator[None]:
+def explained(train_loader: DataLoader, grad_accum_steps: int, files: RunFiles) -> Iterator[None]:
     """Adds to a loss that is not finite which images it came from, and what to do."""
     try:
         yield
     except NonFiniteLossError as error:
-        indices = train_loader.batch_sampler.indices_at(error.step - 1)
+        sampler, first = train_loader.batch_sampler, (error.step - 1) * grad_accum_steps
+        batches = range(first, first + grad_accum_steps)
+        indices = torch.cat([sampler.indices_at(batch) for batch in batches])
         places = ", ".join(map(str, train_loader.dataset.places(indices).tolist()))
         state = "no state is saved yet"
         if files.state.exists():
@@ -90,6 +122,21 @@ def explained(train_loader: DataLoader, files: RunFiles) -> Iterator[None]:
             "smaller --lr or --clip_grad_norm 1 in a new run, or leave such batches out with "
             "--on_nonfinite skip",
         ) from error
+
+
+def _notes(flags: dict) -> list[str]:
+    """What must be said beside every score."""
+    if flags["overfit_one_batch"]:
+        return [OVERFIT]
+    asked = {OPTIMISTIC: flags["val_size"] == 0, SUBSET: flags["test_subset"] is not None}
+    return [note for note, holds in asked.items() if holds]
+
+
+def early(progress: Progress, num_steps: int) -> list[str]:
+    """A line where patience has ended the run before its last step."""
+    if progress.validated_step == num_steps:
+        return []
+    return [f"stopped early: {progress.num_stale} validations without a better accuracy"]
 
 
 def stopped(progress: Progress, stop: Stopper) -> str:
@@ -108,12 +155,13 @@ def results(
     test_accuracy: float,
 ) -> dict:
     """What results.json holds."""
-    num_images = train_loader.batch_sampler.num_drawn(progress.step)
+    num_images = train_loader.batch_sampler.num_drawn(progress.step * flags["grad_accum_steps"])
     return {
         "test_accuracy": test_accuracy,
         "test_loss": test_loss,
         "best_val_accuracy": progress.best_accuracy,
         "best_step": progress.best_step,
+        "num_steps": progress.step,
         "num_parameters": _num_parameters(model),
         "images_per_second": num_images / progress.train_seconds,
         "train_seconds": progress.train_seconds,
@@ -122,7 +170,7 @@ def results(
         "dataset": flags["dataset"],
         "emnist_split": _split(flags),
         "device": str(device),
-        "note": OPTIMISTIC if flags["val_size"] == 0 else "",
+        "note": "; ".join(_notes(flags)),
         "versions": checkpoint.versions(),
         "flags": flags,
     }
@@ -143,6 +191,11 @@ def ending(results: dict, files: RunFiles) -> dict[str, str]:
 
 def _split(flags: dict) -> str | None:
     return flags["emnist_split"] if flags["dataset"] in ("emnist", "glyphs") else None
+
+
+def _batch(flags: dict) -> str:
+    num_batches, size = flags["grad_accum_steps"], flags["batch_size"]
+    return f"{num_batches} x {size}" if num_batches > 1 else str(size)
 
 
 def _num_parameters(model: nn.Module) -> int:

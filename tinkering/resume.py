@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from tinkering import checkpoint
 from tinkering.atomic import remove_parts, replace_file
+from tinkering.configs import config_text
 from tinkering.errors import DataError, InputError, WriteError
 from tinkering.state import Found, Learner, Progress, StateFile, restore
 
@@ -17,6 +18,7 @@ from tinkering.state import Found, Learner, Progress, StateFile, restore
 FREE = {
     *("data_dir_root", "num_workers", "device", "save_path", "model_name", "run_id"),
     *("checkpoint_interval_iters", "resume", "max_minutes", "on_nonfinite", "traceback"),
+    *("config", "preset", "dry_run", "summary", "tensorboard", "plots"),
 }
 
 
@@ -56,8 +58,7 @@ class RunFiles:
         run_id: names the run's folder and its state file.
 
     Raises:
-        InputError: a folder cannot be made or written, a file's place is taken by a folder, or
-            two files would have one name.
+        InputError: two files would have one name.
     """
 
     def __init__(self, save_path: Path, model_name: str, run_id: str):
@@ -67,13 +68,22 @@ class RunFiles:
         self.model = save_path / model_name
         self.metrics = self.folder / "metrics.csv"
         self.results = self.folder / "results.json"
+        self.config = self.folder / "config.yaml"
+        self.report = self.folder / "report.md"
+        self.plots = self.folder / "plots"
+        self.samples = self.plots / "samples.png"
         self.state = StateFile(save_path / f"checkpoint_{run_id}.pt")
         if self.model in (self.folder, self.state.path, self.state.previous):
             raise InputError(
                 f"--model_name {model_name} is the name of another file of the run {run_id}; "
                 "choose another"
             )
-        checkpoint.prepare_folders(self.model, self.state.path, self.metrics, self.results)
+
+    def make_folders(self) -> None:
+        """Makes the folders; raises InputError where one cannot be made or written."""
+        checkpoint.prepare_folders(
+            *(self.model, self.state.path, self.metrics, self.results, self.config, self.report)
+        )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -99,8 +109,10 @@ class RunFiles:
         except OSError as error:
             raise WriteError(lock.lock_file, error) from error
         with held:
-            for file in (self.model, self.metrics, self.results, self.state.path, owner):
-                remove_parts(file)
+            for folder in (self.folder, self.plots):
+                remove_parts(folder)
+            for file in (self.model, self.state.path):  # beside those of other runs
+                remove_parts(file.parent, file.name)
             with replace_file(owner) as file:
                 file.write(str(os.getpid()).encode())
             try:
@@ -121,9 +133,8 @@ class RunFiles:
             DataError: there must be a state and is none, or none that is whole.
         """
         if mode == "never":
-            self._move_aside(
-                self.model, self.state.path, self.state.previous, self.metrics, self.results
-            )
+            self._move_aside(self.model, self.state.path, self.state.previous)
+            self._move_aside(self.metrics, self.results, self.config, self.report, self.plots)
             return None
         if not self.state.exists():
             if mode == "must":
@@ -136,10 +147,13 @@ class RunFiles:
     def begin(self, found: Found | None, flags: dict, learner: Learner) -> Progress:
         """Puts the learner where the found state left it; a fresh start where there is none.
 
-        Another run's best checkpoint, under the name that this run's is to have, is moved aside.
+        The config is written. Another run's best checkpoint, under the name that this run's is to
+        have, is moved aside.
         """
         if not self._model_is_own(flags):
             self._move_aside(self.model)
+        with replace_file(self.config) as file:
+            file.write(config_text(flags).encode())
         if found is None:
             return Progress(flags)
         progress = restore(found.content, learner)

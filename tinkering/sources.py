@@ -37,7 +37,9 @@ DAMAGED = (
 )
 
 
-def load_idx(name: str, folders: Sequence[Path], download: Download) -> Tensor:
+def load_idx(
+    name: str, folders: Sequence[Path], download: Download, may_write: bool = True
+) -> Tensor:
     """The elements of an IDX file, uint8, shaped as its header says.
 
     The file is taken from the first folder that has it: as `name`, else as `name`.gz, else
@@ -48,13 +50,17 @@ def load_idx(name: str, folders: Sequence[Path], download: Download) -> Tensor:
         name: the file's name when unpacked.
         folders: where to look; a download goes to the first.
         download: `name`.gz, or an archive that has it.
+        may_write: else nothing is downloaded, and unpacking is into memory.
 
     Raises:
         DataError: it is not to be had, or is not what its header says.
     """
-    path = _find(name, folders, download.filename) or fetch(download, folders[0])
+    path = _find(name, folders, download.filename)
+    if path is None and not may_write:
+        raise DataError(f"{download.filename} is not in {folders[0]}; a run would download it")
+    path = path or fetch(download, folders[0])
     _check_start(path)
-    return map_idx(path) if path.name == name else _unpack(path, name)
+    return map_idx(path) if path.name == name else _unpack(path, name, may_write)
 
 
 def save_idx(path: Path, elements: Tensor) -> None:
@@ -145,10 +151,10 @@ def _check_size(path: Path, shape: tuple[int, ...], size: int) -> None:
         )
 
 
-def _unpack(path: Path, name: str) -> Tensor:
+def _unpack(path: Path, name: str, may_write: bool) -> Tensor:
     """The file `name` out of a .gz or .zip, left unpacked beside it where that can be."""
     with _reading(path), _open_packed(path, name) as packed:
-        if not os.access(path.parent, os.W_OK):
+        if not (may_write and os.access(path.parent, os.W_OK)):
             buffer = io.BytesIO()
             shape = _copy(packed, buffer, path, name)
             elements = buffer.getbuffer()[-math.prod(shape) :]

@@ -10,12 +10,13 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
 
 from tinkering import checkpoint
 from tinkering.errors import DataError, InputError, NonFiniteLossError
-from tinkering.train import Meter
+from tinkering.meter import Meter
 
-FORMAT = "state 1"  # of the state file, not the model file's; count it up when its keys change
+FORMAT = "state 2"  # of the state file, not the model file's; count it up when its keys change
 
 
 @dataclass
@@ -31,6 +32,29 @@ class Progress:
     metrics: list[list] = field(default_factory=list)  # the rows of metrics.csv
     meter: Meter = field(default_factory=Meter)
     train_seconds: float = 0.0
+    patience_accuracy: float = -1.0  # that has to be surpassed for patience to begin anew
+    num_stale: int = 0  # validations since then
+
+    def validated(self, accuracy: float, min_delta: float = 0.0) -> bool:
+        """Takes note of a validation of this step; returns whether it is the best so far.
+
+        Args:
+            accuracy: 0..1.
+            min_delta: by how much an accuracy must be better to be one that patience waits for.
+        """
+        self.validated_step = self.step
+        self.num_stale += 1
+        if accuracy > self.patience_accuracy + min_delta:
+            self.patience_accuracy, self.num_stale = accuracy, 0
+        is_best = accuracy > self.best_accuracy
+        if is_best:
+            self.best_step, self.best_accuracy = self.step, accuracy
+        return is_best
+
+    def is_finished(self, num_steps: int, patience: int | None) -> bool:
+        """Whether the last step is validated, or patience is at an end; None: it has no end."""
+        is_stale = patience is not None and self.num_stale >= patience
+        return is_stale or self.validated_step == num_steps
 
 
 @dataclass
@@ -41,6 +65,12 @@ class Learner:
     optimizer: Optimizer
     scheduler: LambdaLR
     scaler: torch.amp.GradScaler
+    ema: AveragedModel | None = None
+
+    @property
+    def scored_model(self) -> nn.Module:
+        """The network that is validated, tested and kept: the mean of the weights if there is."""
+        return self.ema.module if self.ema else self.model
 
 
 class Found(NamedTuple):
@@ -76,19 +106,10 @@ class StateFile:
             WriteError: it cannot be written; both generations stay as they are.
             NonFiniteLossError: a weight is not finite, so the last good state stays.
         """
-        weights = checkpoint.plain_state_dict(learner.model)
-        if not all(tensor.isfinite().all() for tensor in weights.values()):
+        content = content_of(progress, learner)
+        if not all(tensor.isfinite().all() for tensor in content["model"].values()):
             lr = learner.optimizer.param_groups[0]["lr"]
             raise NonFiniteLossError(progress.step, lr, float("nan"))
-        content = {
-            "format": FORMAT,
-            "progress": dataclasses.asdict(progress),
-            "model": weights,
-            "optimizer": learner.optimizer.state_dict(),
-            "scheduler": learner.scheduler.state_dict(),
-            "scaler": learner.scaler.state_dict(),
-            "random": _random_states(),
-        }
         checkpoint.save(self.path, content, keep=self.previous)
         self._newest = progress.step, progress.validated_step
 
@@ -123,12 +144,28 @@ class StateFile:
         return Found(content, f"{fault}; going on from the state before it, {self.previous}")
 
 
+def content_of(progress: Progress, learner: Learner) -> dict:
+    """What a state file holds: tensors and plain types."""
+    return {
+        "format": FORMAT,
+        "progress": dataclasses.asdict(progress),
+        "model": checkpoint.plain_state_dict(learner.model),
+        "ema": learner.ema.state_dict() if learner.ema else {},
+        "optimizer": learner.optimizer.state_dict(),
+        "scheduler": learner.scheduler.state_dict(),
+        "scaler": learner.scaler.state_dict(),
+        "random": _random_states(),
+    }
+
+
 def restore(content: dict, learner: Learner) -> Progress:
     """Puts a loaded state into the network, the optimizer and the random generators."""
     learner.model.load_state_dict(content["model"])
     learner.optimizer.load_state_dict(content["optimizer"])
     learner.scheduler.load_state_dict(content["scheduler"])
     learner.scaler.load_state_dict(content["scaler"])
+    if learner.ema:
+        learner.ema.load_state_dict(content["ema"])
     # The learning rate is a function of the step, and of a number of steps that may have grown.
     for group, base_lr, factor in zip(
         learner.optimizer.param_groups,

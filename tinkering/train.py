@@ -2,60 +2,19 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from tinkering.errors import NonFiniteLossError
+from tinkering.meter import Meter, accuracy_of
 from tinkering.stream import Batch, stream_of
 
 MOST_SKIPPED_IN_A_ROW = 10
-
-
-def _mean(values: list[Tensor], sizes: list[int]) -> float:
-    """The mean over samples of per-batch means; waits for the device."""
-    weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
-    return float(torch.stack(values).cpu().double() @ weights)
-
-
-def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:
-    return (logits.argmax(dim=1) == labels).float().mean()
-
-
-@dataclass
-class Meter:
-    """What the steps since the last line of metrics came to; goes on over segments and stops.
-
-    The lists have one entry a batch. Losses and accuracies are scalar tensors, because reading
-    a number makes a GPU wait.
-    """
-
-    losses: list[Tensor] = field(default_factory=list)
-    accuracies: list[Tensor] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    num_skipped: int = 0  # batches left out in all, for a loss that is not finite
-    num_skipped_in_a_row: int = 0
-
-    def add(self, loss: Tensor, accuracy: Tensor, size: int) -> None:
-        self.losses.append(loss)
-        self.accuracies.append(accuracy)
-        self.sizes.append(size)
-        self.num_skipped_in_a_row = 0
-
-    def means(self) -> tuple[float, float]:
-        """Loss and accuracy over the samples; (0.0, 0.0) if there are none."""
-        if not self.sizes:
-            return 0.0, 0.0
-        num_samples = sum(self.sizes)
-        num_right = round(_mean(self.accuracies, self.sizes) * num_samples)  # float32 is not exact
-        return _mean(self.losses, self.sizes), num_right / num_samples
-
-    def clear(self) -> None:
-        self.losses, self.accuracies, self.sizes = [], [], []
 
 
 def is_due(step: int, interval: int, num_steps: int) -> bool:
@@ -88,6 +47,34 @@ def _raise_if_not_finite(losses: list[Tensor], lrs: list[float], first_step: int
         raise NonFiniteLossError(first_step + index, lrs[index], losses[index].item())
 
 
+def _backpropagate(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    criterion: Callable[[Tensor, Tensor], Tensor],
+    device: torch.device | str,
+    autocast: AbstractContextManager,
+    scaler: torch.amp.GradScaler,
+) -> tuple[Tensor, Tensor, int]:
+    """Adds the gradient of the mean loss over all samples of the batches to the parameters'.
+
+    Returns:
+        that loss, the accuracy (both scalar tensors) and the number of samples.
+    """
+    num_samples = sum(len(labels) for _, labels in batches)
+    losses, accuracies = [], []
+    for images, labels in batches:
+        images = images.to(device, non_blocking=True)
+        labels = labels.to(device, non_blocking=True)
+        share = len(labels) / num_samples
+        with autocast:
+            logits = model(images)
+            loss = share * criterion(logits, labels)
+        scaler.scale(loss).backward()
+        losses.append(loss.detach())
+        accuracies.append(share * accuracy_of(logits.detach(), labels))
+    return sum(losses), sum(accuracies), num_samples
+
+
 def run_train_iterations(
     model: nn.Module,
     dataloader: Iterable[Batch],
@@ -100,7 +87,9 @@ def run_train_iterations(
     *,
     autocast: AbstractContextManager | None = None,
     scaler: torch.amp.GradScaler | None = None,
+    grad_accum_steps: int = 1,
     clip_grad_norm: float | None = None,
+    ema: AveragedModel | None = None,
     on_nonfinite: str = "stop",
     meter: Meter | None = None,
     log_interval_iters: int = 0,
@@ -121,7 +110,10 @@ def run_train_iterations(
         scheduler: stepped once after each optimizer step.
         autocast: context of the forward pass; None for full precision.
         scaler: gradient scaler for fp16; None for none.
+        grad_accum_steps: batches drawn for one optimizer step, whose gradient is that of the
+            mean over all their samples.
         clip_grad_norm: the gradient is scaled down to this norm if it is longer; None for never.
+        ema: a running mean of the weights, brought up to date after each step; None for none.
         on_nonfinite: what a loss that is not finite does: "stop" raises, "skip" leaves the
             batch out, and raises at the tenth in a row.
         meter: where the metrics between two lines are gathered, to be kept from call to call.
@@ -156,30 +148,29 @@ def run_train_iterations(
     bar = progress_bar(
         total=num_train_iterations, desc="train", unit="step", leave=False, mininterval=0.5
     )
+    stream = stream_of(dataloader, current_step * grad_accum_steps)
     with bar:
-        for images, labels in stream_of(dataloader, current_step).take(num_train_iterations):
-            images = images.to(device, non_blocking=True)
-            labels = labels.to(device, non_blocking=True)
+        for _ in range(num_train_iterations):
+            batches = list(stream.take(grad_accum_steps))
             lr = optimizer.param_groups[0]["lr"]
-
             optimizer.zero_grad(set_to_none=True)
-            with autocast:
-                logits = model(images)
-                loss = criterion(logits, labels)
+            loss, accuracy, num_samples = _backpropagate(
+                model, batches, criterion, device, autocast, scaler
+            )
             if look_at_each and not loss.isfinite():
                 error = NonFiniteLossError(current_step + 1, lr, loss.item())
                 _skip_or_raise(meter, error, on_nonfinite)
             else:
-                scaler.scale(loss).backward()
                 if clip_grad_norm is not None:
                     scaler.unscale_(optimizer)
                     nn.utils.clip_grad_norm_(model.parameters(), clip_grad_norm)
                 scaler.step(optimizer)
                 scaler.update()
+                if ema is not None:
+                    ema.update_parameters(model)
                 lrs.append(lr)
-                accuracy = _accuracy(logits.detach(), labels)
-                segment.add(loss.detach(), accuracy, len(labels))
-                meter.add(loss.detach(), accuracy, len(labels))
+                segment.add(loss, accuracy, num_samples)
+                meter.add(loss, accuracy, num_samples)
             if scheduler is not None:
                 scheduler.step()
             current_step += 1
@@ -236,7 +227,7 @@ def run_validation(
             with autocast:
                 logits = model(images)
                 loss = criterion(logits, labels)
-            meter.add(loss, _accuracy(logits, labels), len(labels))
+            meter.add(loss, accuracy_of(logits, labels), len(labels))
     if not meter.sizes:
         raise ValueError("the dataloader is empty: it gives no batch to validate on")
     return meter.means()

@@ -1,5 +1,6 @@
 """Trains a run twice, once without a break and once killed in the middle, and compares."""
 
+import csv
 import functools
 import subprocess
 import sys
@@ -10,10 +11,12 @@ from pathlib import Path
 
 from run_gradient_based import main
 from tinkering.errors import InputError
+from tinkering.metrics import TIMED
 
 PROGRAM = Path(sys.modules[main.__module__].__file__)
 SHORT = {"num_total_iterations": 300, "eval_interval_iters": 100}  # where the flags name none
 OURS = ("save_path", "run_id", "model_name", "resume", "max_minutes", "checkpoint_interval_iters")
+NOT_PASSED_ON = ("config", "preset")  # whose flags are among those given
 
 
 class DifferError(Exception):
@@ -34,7 +37,9 @@ def verify_resume(**flags: object) -> None:
     """
     if taken := [name for name in OURS if name in flags]:
         raise InputError(f"--{taken[0]} is chosen by verify-resume itself")
-    flags = SHORT | flags
+    if flags.get("num_total_epochs"):
+        raise InputError("verify-resume counts in steps: give it --num_total_iterations")
+    flags = SHORT | {"plots": False} | flags
     flags["checkpoint_interval_iters"] = max(1, flags["num_total_iterations"] // 5)
     with tempfile.TemporaryDirectory() as folder:
         straight, killed = Path(folder, "straight"), Path(folder, "killed")
@@ -49,7 +54,8 @@ def verify_resume(**flags: object) -> None:
 
 
 def _start(flags: dict, save_path: Path) -> subprocess.Popen:
-    words = [f"--{name}={value}" for name, value in flags.items()]
+    given = {name: value for name, value in flags.items() if name not in NOT_PASSED_ON}
+    words = [f"--{name}={value}" for name, value in given.items() if value is not None]
     command = [sys.executable, str(PROGRAM), *words, f"--save_path={save_path}", "--run_id=run"]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
@@ -85,14 +91,20 @@ def first_difference(one: Path, other: Path) -> str:
     for name in {**left, **right}:  # in the order of the file
         if name not in left or name not in right or not _equal(left[name], right[name]):
             return name
-    if (one / "run" / "metrics.csv").read_bytes() != (other / "run" / "metrics.csv").read_bytes():
-        return "metrics.csv"
-    return ""
+    return "" if repeatable_metrics(one) == repeatable_metrics(other) else "metrics.csv"
+
+
+def repeatable_metrics(save_path: Path) -> list[list[str]]:
+    """The lines of the run's metrics.csv, its heads first, without the columns that tell times."""
+    with Path(save_path, "run", "metrics.csv").open(newline="") as file:
+        return [row[: -len(TIMED)] for row in csv.reader(file)]
 
 
 def _leaves(tree: object, name: str = "") -> Iterator[tuple[str, object]]:
     if isinstance(tree, dict):
         for key, branch in tree.items():
+            if key == "metrics":
+                branch = [row[: -len(TIMED)] for row in branch]
             if key not in ("flags", "train_seconds"):
                 yield from _leaves(branch, f"{name}.{key}".lstrip("."))
     elif isinstance(tree, list | tuple):

@@ -1,0 +1,49 @@
+"""Loss and accuracy of the batches seen, as means over samples."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+def _mean(values: list[Tensor], sizes: list[int]) -> float:
+    """The mean over samples of per-batch means; waits for the device."""
+    weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
+    return float(torch.stack(values).cpu().double() @ weights)
+
+
+def accuracy_of(logits: Tensor, labels: Tensor) -> Tensor:
+    """The share of a batch that is right, a scalar; logits (N, num_classes), labels (N,)."""
+    return (logits.argmax(dim=1) == labels).float().mean()
+
+
+@dataclass
+class Meter:
+    """What the steps since the last line of metrics came to; goes on over segments and stops.
+
+    The lists have one entry a batch. Losses and accuracies are scalar tensors, because reading
+    a number makes a GPU wait.
+    """
+
+    losses: list[Tensor] = field(default_factory=list)
+    accuracies: list[Tensor] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    num_skipped: int = 0  # batches left out in all, for a loss that is not finite
+    num_skipped_in_a_row: int = 0
+
+    def add(self, loss: Tensor, accuracy: Tensor, size: int) -> None:
+        self.losses.append(loss)
+        self.accuracies.append(accuracy)
+        self.sizes.append(size)
+        self.num_skipped_in_a_row = 0
+
+    def means(self) -> tuple[float, float]:
+        """Loss and accuracy over the samples; (0.0, 0.0) if there are none."""
+        if not self.sizes:
+            return 0.0, 0.0
+        num_samples = sum(self.sizes)
+        num_right = round(_mean(self.accuracies, self.sizes) * num_samples)  # float32 is not exact
+        return _mean(self.losses, self.sizes), num_right / num_samples
+
+    def clear(self) -> None:
+        self.losses, self.accuracies, self.sizes = [], [], []

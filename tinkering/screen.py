@@ -1,0 +1,130 @@
+"""The console of a run: bars in a terminal, plain lines anywhere else."""
+
+import sys
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+from tqdm import tqdm
+
+
+class Screen:
+    """The console of one run; a context, inside which the bars are shown.
+
+    In a terminal rich owns the bottom lines: its bar over the whole run, and under it the
+    bar that tqdm draws for the segment or the validation under way. tqdm writes into a line
+    of rich's display and never to the terminal, so the two cannot garble each other.
+
+    Args:
+        num_steps: optimizer steps of the whole run.
+        images_per_step: for images/s.
+    """
+
+    def __init__(self, num_steps: int, images_per_step: int):
+        self.images_per_step = images_per_step
+        self.console = Console()
+        self.in_terminal = sys.stdout.isatty() and not self.console.is_dumb_terminal
+        self._line = _Line()
+        self._bar: tqdm | None = None  # of the segment under way
+        self._segment_start = 0
+        self._progress = Progress(
+            TextColumn("run"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]:,.0f} images/s, left"),
+            TimeRemainingColumn(),
+            expand=True,
+        )
+        self._task = self._progress.add_task("run", total=num_steps, speed=0.0)
+        self._live = Live(
+            get_renderable=self._render,
+            console=self.console,
+            refresh_per_second=4,
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        if self.in_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def progress_bar(self, *args: object, **kwargs: object) -> tqdm:
+        """A tqdm whose bar appears under the run's own; none where there is no terminal."""
+        if not self.in_terminal:
+            return tqdm(*args, **kwargs, disable=True)
+        # One column less than there is, as a full last column would wrap the line; and no
+        # steps a second, which the bar of the run tells as images/s.
+        kwargs |= {"file": self._line, "ncols": self.console.width - 1, "ascii": False}
+        kwargs["bar_format"] = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+        return tqdm(*args, **kwargs)
+
+    def segment_bar(self, *args: object, **kwargs: object) -> tqdm:
+        """The progress_bar of a training segment, which also moves the bar of the run."""
+        self._bar = self.progress_bar(*args, **kwargs)
+        return self._bar
+
+    def at_step(self, step: int) -> None:
+        """No segment is under way, and so many steps are behind the run."""
+        self._segment_start, self._bar = step, None
+        self._progress.update(self._task, completed=step)
+
+    def _render(self) -> Group:
+        if self._bar is not None:
+            rate = self._bar.format_dict["rate"] or 0.0  # steps a second
+            self._progress.update(
+                self._task,
+                completed=self._segment_start + self._bar.n,
+                speed=rate * self.images_per_step,
+            )
+        return Group(self._progress.get_renderable(), Text(self._line.text, no_wrap=True))
+
+    def table(self, title: str, rows: dict[str, str]) -> None:
+        """A panel of headings and values; plain lines where there is no terminal."""
+        if self.in_terminal:
+            self.console.print(Panel(_grid(rows), title=title, title_align="left"))
+        else:
+            for line in aligned(rows):
+                self.line(line)
+
+    def line(self, text: str) -> None:
+        """One line, above the bars where there are any."""
+        if self.in_terminal:
+            self.console.print(text, highlight=False, markup=False)
+        else:
+            print(text, flush=True)
+
+
+def aligned(rows: dict[str, str]) -> list[str]:
+    """A line for each heading and its value, the values one below the other."""
+    width = max(len(name) for name in rows)
+    return [f"{name:<{width}}  {value}" for name, value in rows.items()]
+
+
+class _Line:
+    """A file that remembers what tqdm would have on its line of the terminal."""
+
+    encoding = "utf-8"
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        if shown := text.rsplit("\r", 1)[-1].rstrip("\n"):
+            self.text = shown
+
+    def flush(self) -> None:
+        pass
+
+
+def _grid(rows: dict[str, str]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows.items():
+        table.add_row(Text(name, style="bold"), Text(value))
+    return table

@@ -1,0 +1,94 @@
+"""Networks of a few layers, for images small enough that few are needed."""
+
+import itertools
+from collections.abc import Sequence
+
+from torch import nn
+
+
+class ConvNet(nn.Sequential):
+    """The network of PyTorch's MNIST example: two convolutions, two dropouts, two linear layers.
+
+    https://github.com/pytorch/examples/tree/main/mnist
+    """
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1, image_size: int = 28):
+        side = (image_size - 4) // 2
+        super().__init__(
+            *(nn.Conv2d(in_channels, 32, 3), nn.ReLU()),
+            *(nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)),
+            *(nn.Flatten(), nn.Linear(64 * side**2, 128), nn.ReLU(), nn.Dropout(0.5)),
+            nn.Linear(128, num_classes),
+        )
+
+
+class LeNet5(nn.Sequential):
+    """LeNet-5 (LeCun et al. 1998) with ReLU and max-pooling, as it is taught today."""
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1, image_size: int = 28):
+        side = (image_size // 2 - 4) // 2
+        super().__init__(
+            *(nn.Conv2d(in_channels, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Flatten(), nn.Linear(16 * side**2, 120), nn.ReLU()),
+            *(nn.Linear(120, 84), nn.ReLU()),
+            nn.Linear(84, num_classes),
+        )
+
+
+class StrideNet(nn.Sequential):
+    """Four convolutions made for speed: the first, 5x5 with stride 2, leaves the rest little work.
+
+    Maps images, float (N, in_channels, image_size, image_size), to logits (N, num_classes);
+    image_size is at least 8.
+    """
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1, image_size: int = 28):
+        side = (image_size + 1) // 2 // 4
+        super().__init__(
+            *self.layers(in_channels, 16, kernel_size=5, stride=2),
+            *(*self.layers(16, 24), nn.MaxPool2d(2)),
+            *(*self.layers(24, 48), nn.MaxPool2d(2)),
+            *(*self.layers(48, 48), nn.Flatten()),  # (N, 48 * 3 * 3) for 28x28
+            nn.Linear(48 * side**2, num_classes),
+        )
+
+    @staticmethod
+    def layers(
+        in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1
+    ) -> list[nn.Module]:
+        """A convolution, a BatchNorm and a ReLU: (N, in_channels, H, W) to (N, out_channels,
+        ceil(H / stride), ceil(W / stride))."""
+        padding = kernel_size // 2
+        return [
+            nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        ]
+
+
+class FullyConnected(nn.Sequential):
+    """Linear layers with ReLU between them, on the flattened image."""
+
+    def __init__(self, hidden: Sequence[int], num_classes: int, num_inputs: int):
+        sizes = [num_inputs, *hidden]
+        layers: list[nn.Module] = [nn.Flatten()]
+        for num_in, num_out in itertools.pairwise(sizes):
+            layers += [nn.Linear(num_in, num_out), nn.ReLU()]
+        super().__init__(*layers, nn.Linear(sizes[-1], num_classes))
+
+
+class MLP(FullyConnected):
+    """One hidden layer of `width` units."""
+
+    def __init__(
+        self, num_classes: int = 10, in_channels: int = 1, image_size: int = 28, width: int = 64
+    ):
+        super().__init__([width], num_classes, in_channels * image_size**2)
+
+
+class FCN(FullyConnected):
+    """Four hidden layers: 128, 256, 512, 128."""
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1, image_size: int = 28):
+        super().__init__([128, 256, 512, 128], num_classes, in_channels * image_size**2)
