@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tinkering.atomic import remove_parts
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -34,18 +36,21 @@ class PlotProcess:
     def finish(self) -> list[str]:
         """Draws a last time and waits for it; returns lines on what went wrong."""
         if self._process:  # whatever it draws is out of date
-            self._process.kill()
-            self._process.communicate()
+            self._kill()
         self._process = self._begin()
         try:
             _, errors = self._process.communicate()
         except BaseException:  # Ctrl-C: who asks for it does not want to wait
-            self._process.kill()
-            self._process.communicate()
+            self._kill()
             raise
         if self._process.returncode == 0:
             return []
         return [f"warning: no plots: {errors.strip().splitlines()[-1]}"]
+
+    def _kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+        remove_parts(self.folder / "plots")
 
     def _begin(self) -> subprocess.Popen:
         return subprocess.Popen(
