@@ -105,10 +105,12 @@ def main(
         may_write=not dry_run,
     )
     loaders = train_loader, val_loader, test_loader = parts.choose(
-        train_loader, test_loader, val_size, train_subset, test_subset, overfit_one_batch
+        *(train_loader, test_loader, val_size, train_subset, test_subset),
+        overfit_one_batch,
+        grad_accum_steps,
     )
     if num_total_epochs is not None:
-        num_total_iterations = parts.num_steps(train_loader, num_total_epochs, grad_accum_steps)
+        num_total_iterations = parts.num_steps(train_loader, num_total_epochs)
         flags |= {"num_total_iterations": num_total_iterations, "num_total_epochs": None}
     flags |= {"precision": precision.name, "run_id": files.run_id}
 
@@ -139,7 +141,7 @@ def main(
         scheduler=scheduler,
         autocast=precision.autocast,
         scaler=precision.scaler,
-        grad_accum_steps=grad_accum_steps,
+        micro_batch_size=batch_size,
         clip_grad_norm=clip_grad_norm,
         ema=ema,
         on_nonfinite=on_nonfinite,
@@ -161,9 +163,7 @@ def main(
         found = files.find(resume, flags)
         progress = files.begin(found, flags, learner)
         saving_interval = checkpoint_interval_iters or eval_interval_iters
-        journal = Journal(
-            screen, files, progress, train_loader, grad_accum_steps, tensorboard, plots
-        )
+        journal = Journal(screen, files, progress, train_loader, tensorboard, plots)
         lines = report.beginning(found, progress, learner, flags, files)
         journal.plan(plan, report.facts(flags, model), lines)
         if plots:
@@ -178,7 +178,7 @@ def main(
                 progress.train_seconds = perf_counter() - started
                 journal.training(*metrics)
 
-            with stop.finishing(), report.explained(train_loader, grad_accum_steps, files):
+            with stop.finishing(), report.explained(train_loader, files):
                 _, _, progress.step = learn(
                     due - progress.step,
                     progress.step,

@@ -1,12 +1,10 @@
-"""Several batches an optimizer step, and running means of the weights."""
+"""Batches computed in parts, and running means of the weights."""
 
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from tests.test_batches import dataset
 from tests.test_train import samples, train, training
-from tinkering.batches import make_loader
 from tinkering.recipes import make_ema
 
 
@@ -25,37 +23,21 @@ def trained(num_samples, batch_size, num_steps, **kwargs):
 
 
 @pytest.mark.parametrize(("num_samples", "small", "many"), [(24, 4, 3), (10, 4, 3)])
-def test_several_batches_a_step_are_one_batch_of_all_their_samples(num_samples, small, many):
-    """In the second case the last of the three batches is short, and counts for what it is."""
-    weights, told = trained(num_samples, small, 2, grad_accum_steps=many)
+def test_a_batch_computed_in_parts_is_as_if_computed_at_once(num_samples, small, many):
+    """In the second case the last of the three parts is short, and counts for what it is."""
+    weights, told = trained(num_samples, small * many, 2, micro_batch_size=small)
     expected, told_of_one = trained(num_samples, small * many, 2)
     torch.testing.assert_close(weights, expected)
     assert told == pytest.approx(told_of_one)
 
 
-def test_a_step_takes_its_own_batches_wherever_the_run_goes_on():
-    """Six steps in one call, and the same in two calls with a loader of its own each."""
-    straight, broken = plain(), plain()
-    train(*straight, loader_of_images(), 6, grad_accum_steps=2)
-    train(*broken, loader_of_images(), 2, grad_accum_steps=2)
-    _, _, step = train(*broken, loader_of_images(), 4, 2, grad_accum_steps=2)
-    assert step == 6
-    torch.testing.assert_close(straight[0].state_dict(), broken[0].state_dict(), rtol=0, atol=0)
-
-
-def loader_of_images():
-    images = dataset(20)
-    images.images, images.labels = images.images[:, :3, :3].contiguous(), images.labels % 3
-    return make_loader(images, 4, seed=3)
-
-
-def test_a_loss_that_is_not_finite_in_any_of_them_leaves_the_whole_step_out():
+def test_a_loss_that_is_not_finite_in_any_part_leaves_the_whole_step_out():
     data = samples(24)
-    data.tensors[0][5] = float("nan")  # in the second batch of the first step
+    data.tensors[0][5] = float("nan")  # in the second part of the first batch
     model, optimizer, criterion = plain()
     before = [p.clone() for p in model.parameters()]
-    batches = DataLoader(data, 4)
-    kwargs = {"on_nonfinite": "skip", "grad_accum_steps": 3}
+    batches = DataLoader(data, 12)
+    kwargs = {"on_nonfinite": "skip", "micro_batch_size": 4}
     train(model, optimizer, criterion, batches, 1, **kwargs)
     assert all(map(torch.equal, before, model.parameters()))
     train(model, optimizer, criterion, batches, 1, 1, **kwargs)

@@ -23,13 +23,11 @@ def files(tmp_path):
     return run
 
 
-def journal(files, progress=None, grad_accum_steps=1, **kwargs):
+def journal(files, progress=None, **kwargs):
     """Of a run on 50 images, 8 a batch."""
     loader = make_loader(dataset(50), 8, seed=0)
     kwargs = {"plots": False, **kwargs}
-    return Journal(
-        Screen(10, 8), files, progress or Progress({}), loader, grad_accum_steps, **kwargs
-    )
+    return Journal(Screen(10, 8), files, progress or Progress({}), loader, **kwargs)
 
 
 def tell(told, steps=(2, 4), seconds_a_step=0.5):
@@ -54,12 +52,6 @@ def test_the_short_last_batch_of_an_epoch_counts_for_what_it_is(files):
     rows = read_metrics(files.folder)
     assert [row["epoch"] for row in rows[:2]] == ["0.96", "1.0"]
     assert [row["images_per_second"] for row in rows[:2]] == ["16.0", "4.0"]
-
-
-def test_an_optimizer_step_of_several_batches_counts_them_all(files):
-    tell(journal(files, grad_accum_steps=3))
-    assert read_metrics(files.folder)[0]["epoch"] == "0.96"
-    assert read_metrics(files.folder)[0]["images_per_second"] == "48.0"
 
 
 def test_a_run_that_goes_on_counts_from_its_last_line(files):

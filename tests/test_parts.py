@@ -105,7 +105,14 @@ def test_one_batch_to_overfit_is_all_that_is_trained_on_and_scored():
 
 @pytest.mark.parametrize(
     ("num_epochs", "grad_accum_steps", "expected"),
-    [(1, 1, 13), (2.5, 1, 32), (2, 4, 6), (0.01, 1, 1)],
+    [(1, 1, 12), (2.5, 1, 30), (2, 4, 6), (0.01, 1, 1)],
 )
 def test_epochs_are_counted_in_optimizer_steps(num_epochs, grad_accum_steps, expected):
-    assert parts.num_steps(loaders()[0], num_epochs, grad_accum_steps) == expected
+    train, _, _ = parts.choose(*loaders(), grad_accum_steps=grad_accum_steps)
+    assert parts.num_steps(train, num_epochs) == expected
+
+
+def test_a_step_of_several_batches_draws_them_all_at_once_for_training_alone():
+    train, val, test = parts.choose(*loaders(), grad_accum_steps=3)
+    sizes = [len(next(iter(loader))[1]) for loader in (train, val, test)]
+    assert sizes == [24, 8, 8]

@@ -41,7 +41,6 @@ class Journal:
         files: where the run's files lie.
         progress: of the run; each line of metrics is of its step and of its seconds.
         train_loader: its sampler tells the images and the epochs of a number of steps.
-        grad_accum_steps: batches an optimizer step.
         tensorboard: whether to write for TensorBoard, too.
         plots: whether to draw.
 
@@ -55,13 +54,12 @@ class Journal:
         files: RunFiles,
         progress: Progress,
         train_loader: DataLoader,
-        grad_accum_steps: int = 1,
         tensorboard: bool = False,
         plots: bool = True,
     ):
         self.screen, self.files, self.progress = screen, files, progress
         screen.at_step(progress.step)
-        self._sampler, self._grad_accum_steps = train_loader.batch_sampler, grad_accum_steps
+        self._sampler = train_loader.batch_sampler
         self._log = LogFile(files.folder)
         self._metrics = MetricsFile(files.metrics, progress.metrics)
         lines = [row for row in progress.metrics if row[COLUMNS.index("train_loss")] != ""]
@@ -102,7 +100,7 @@ class Journal:
     def training(self, step: int, loss: float, accuracy: float, lr: float) -> None:
         """The line of metrics within a segment; loss and accuracy since the line before."""
         seconds = self.progress.train_seconds
-        num_images = self._num_drawn(step) - self._num_drawn(self._last_step)
+        num_images = self._sampler.num_drawn(step) - self._sampler.num_drawn(self._last_step)
         speed = num_images / max(seconds - self._last_seconds, 1e-9)
         self._last_step, self._last_seconds = step, seconds
         self._add(
@@ -135,11 +133,8 @@ class Journal:
         with replace_file(self.files.report) as file:
             file.write(text.encode())
 
-    def _num_drawn(self, step: int) -> int:
-        return self._sampler.num_drawn(step * self._grad_accum_steps)
-
     def _add(self, step: int, **values: float) -> None:
-        epoch = round(self._num_drawn(step) / self._sampler.num_samples, 4)
+        epoch = round(self._sampler.num_drawn(step) / self._sampler.num_samples, 4)
         seconds = round(self.progress.train_seconds, 3)
         self._metrics.add(step=step, epoch=epoch, seconds=seconds, **values)
         if self._writer:

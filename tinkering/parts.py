@@ -19,6 +19,7 @@ def choose(
     train_subset: int | None = None,
     test_subset: int | None = None,
     overfit_one_batch: bool = False,
+    grad_accum_steps: int = 1,
 ) -> tuple[DataLoader, DataLoader, DataLoader]:
     """Loaders of training, validation and test.
 
@@ -26,7 +27,8 @@ def choose(
         train_loader, test_loader: from get_emnist_dataloaders.
         val_size: as hold_out_validation has it.
         train_subset, test_subset: images to keep, after validation is held out; None for all.
-        overfit_one_batch: train and score on the images of the first batch and on no others.
+        overfit_one_batch: train and score on the images of the first step and on no others.
+        grad_accum_steps: times the batch size is what the training loader gives for a step.
 
     Raises:
         InputError: there are not so many images.
@@ -34,6 +36,9 @@ def choose(
     test_loader = keep(test_loader, test_subset, "test_subset")
     train_loader, val_loader = hold_out_validation(train_loader, test_loader, val_size)
     train_loader = keep(train_loader, train_subset, "train_subset")
+    sampler = train_loader.batch_sampler
+    num_images = grad_accum_steps * sampler.batch_size
+    train_loader = make_loader(train_loader.dataset, num_images, sampler.seed)
     if overfit_one_batch:
         indices = train_loader.batch_sampler.indices_at(0)
         val_loader = test_loader = only(train_loader, indices, for_training=False)
@@ -41,9 +46,9 @@ def choose(
     return train_loader, val_loader, test_loader
 
 
-def num_steps(train_loader: DataLoader, num_epochs: float, grad_accum_steps: int = 1) -> int:
+def num_steps(train_loader: DataLoader, num_epochs: float) -> int:
     """Optimizer steps in so many passes over the training images, the nearest number, from 1."""
-    return max(1, round(num_epochs * len(train_loader) / grad_accum_steps))
+    return max(1, round(num_epochs * len(train_loader)))
 
 
 def hold_out_validation(

@@ -36,8 +36,7 @@ def plan(
 ) -> dict[str, str]:
     """What the run is going to do, by headings; loaders are of train, validation and test."""
     num_train, num_val, num_test = (len(loader.dataset) for loader in loaders)
-    num_batches = flags["num_total_iterations"] * flags["grad_accum_steps"]
-    num_epochs = loaders[0].batch_sampler.num_drawn(num_batches) / num_train
+    num_images = loaders[0].batch_sampler.num_drawn(flags["num_total_iterations"])
     name = " ".join(filter(None, (flags["dataset"], _split(flags))))
     return {
         "data set": f"{name}: {num_classes} classes, in {flags['data_dir_root']}",
@@ -45,7 +44,7 @@ def plan(
         f"augment {flags['augment']}",
         "network": f"{flags['arch']}: {_num_parameters(model):,} parameters",
         "steps": f"{flags['num_total_iterations']:,} of {_batch(flags)} images, "
-        f"{num_epochs:.3g} epochs, seed {flags['seed']}",
+        f"{num_images / num_train:.3g} epochs, seed {flags['seed']}",
         "optimizer": f"{flags['optimizer']}, learning rate {flags['lr']:g}, {flags['schedule']}, "
         f"weight decay {flags['weight_decay']:g}",
         "device": f"{device}, {flags['precision']}, {torch.get_num_threads()} threads",
@@ -102,14 +101,12 @@ def beginning(
 
 
 @contextmanager
-def explained(train_loader: DataLoader, grad_accum_steps: int, files: RunFiles) -> Iterator[None]:
+def explained(train_loader: DataLoader, files: RunFiles) -> Iterator[None]:
     """Adds to a loss that is not finite which images it came from, and what to do."""
     try:
         yield
     except NonFiniteLossError as error:
-        sampler, first = train_loader.batch_sampler, (error.step - 1) * grad_accum_steps
-        batches = range(first, first + grad_accum_steps)
-        indices = torch.cat([sampler.indices_at(batch) for batch in batches])
+        indices = train_loader.batch_sampler.indices_at(error.step - 1)
         places = ", ".join(map(str, train_loader.dataset.places(indices).tolist()))
         state = "no state is saved yet"
         if files.state.exists():
@@ -155,7 +152,7 @@ def results(
     test_accuracy: float,
 ) -> dict:
     """What results.json holds."""
-    num_images = train_loader.batch_sampler.num_drawn(progress.step * flags["grad_accum_steps"])
+    num_images = train_loader.batch_sampler.num_drawn(progress.step)
     return {
         "test_accuracy": test_accuracy,
         "test_loss": test_loss,

@@ -49,18 +49,17 @@ def _raise_if_not_finite(losses: list[Tensor], lrs: list[float], first_step: int
 
 def _backpropagate(
     model: nn.Module,
-    batches: Sequence[Batch],
+    batches: Iterable[Batch],
+    num_samples: int,
     criterion: Callable[[Tensor, Tensor], Tensor],
     device: torch.device | str,
     autocast: AbstractContextManager,
     scaler: torch.amp.GradScaler,
-) -> tuple[Tensor, Tensor, int]:
+) -> tuple[Tensor, Tensor]:
     """Adds the gradient of the mean loss over all samples of the batches to the parameters'.
 
-    Returns:
-        that loss, the accuracy (both scalar tensors) and the number of samples.
+    Returns that loss and the accuracy, scalar tensors.
     """
-    num_samples = sum(len(labels) for _, labels in batches)
     losses, accuracies = [], []
     for images, labels in batches:
         images = images.to(device, non_blocking=True)
@@ -72,7 +71,7 @@ def _backpropagate(
         scaler.scale(loss).backward()
         losses.append(loss.detach())
         accuracies.append(share * accuracy_of(logits.detach(), labels))
-    return sum(losses), sum(accuracies), num_samples
+    return sum(losses), sum(accuracies)
 
 
 def run_train_iterations(
@@ -87,7 +86,7 @@ def run_train_iterations(
     *,
     autocast: AbstractContextManager | None = None,
     scaler: torch.amp.GradScaler | None = None,
-    grad_accum_steps: int = 1,
+    micro_batch_size: int | None = None,
     clip_grad_norm: float | None = None,
     ema: AveragedModel | None = None,
     on_nonfinite: str = "stop",
@@ -110,8 +109,8 @@ def run_train_iterations(
         scheduler: stepped once after each optimizer step.
         autocast: context of the forward pass; None for full precision.
         scaler: gradient scaler for fp16; None for none.
-        grad_accum_steps: batches drawn for one optimizer step, whose gradient is that of the
-            mean over all their samples.
+        micro_batch_size: samples computed at once; a larger batch is computed in parts, whose
+            gradients are added up. None for whole batches.
         clip_grad_norm: the gradient is scaled down to this norm if it is longer; None for never.
         ema: a running mean of the weights, brought up to date after each step; None for none.
         on_nonfinite: what a loss that is not finite does: "stop" raises, "skip" leaves the
@@ -148,14 +147,14 @@ def run_train_iterations(
     bar = progress_bar(
         total=num_train_iterations, desc="train", unit="step", leave=False, mininterval=0.5
     )
-    stream = stream_of(dataloader, current_step * grad_accum_steps)
     with bar:
-        for _ in range(num_train_iterations):
-            batches = list(stream.take(grad_accum_steps))
+        for images, labels in stream_of(dataloader, current_step).take(num_train_iterations):
             lr = optimizer.param_groups[0]["lr"]
             optimizer.zero_grad(set_to_none=True)
-            loss, accuracy, num_samples = _backpropagate(
-                model, batches, criterion, device, autocast, scaler
+            size = micro_batch_size or len(labels)
+            micro_batches = zip(images.split(size), labels.split(size), strict=True)
+            loss, accuracy = _backpropagate(
+                model, micro_batches, len(labels), criterion, device, autocast, scaler
             )
             if look_at_each and not loss.isfinite():
                 error = NonFiniteLossError(current_step + 1, lr, loss.item())
@@ -169,8 +168,8 @@ def run_train_iterations(
                 if ema is not None:
                     ema.update_parameters(model)
                 lrs.append(lr)
-                segment.add(loss, accuracy, num_samples)
-                meter.add(loss, accuracy, num_samples)
+                segment.add(loss, accuracy, len(labels))
+                meter.add(loss, accuracy, len(labels))
             if scheduler is not None:
                 scheduler.step()
             current_step += 1
