@@ -54,6 +54,8 @@ def main(
     seed: options.Seed = 0,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    compile: options.Compile = False,
+    data_on: options.DataOn = "auto",
     save_path: options.SavePath = "./saved_models",
     model_name: options.ModelName = "resnet_emnist.pt",
     run_id: options.RunId = None,
@@ -77,7 +79,8 @@ def main(
     import torch
 
     from tinkering import checkpoint, extras, parts, recipes, report
-    from tinkering.device import choose_device, choose_precision, enough_memory
+    from tinkering.compiled import compile_forward
+    from tinkering.device import choose_device, choose_precision, enough_memory, make_fast
     from tinkering.dry_run import rehearse
     from tinkering.emnist_dataset import get_emnist_dataloaders
     from tinkering.journal import Journal
@@ -92,6 +95,7 @@ def main(
 
     extras.check(arch, tensorboard)
     device = choose_device(device)
+    make_fast(device, batch_size)
     precision = choose_precision(precision, device)
     files = RunFiles(Path(save_path), model_name, run_id or Path(model_name).stem)
     if not dry_run:
@@ -103,6 +107,8 @@ def main(
         augment=augment,
         seed=seed,
         may_write=not dry_run,
+        data_on=data_on,
+        device=device,
     )
     loaders = train_loader, val_loader, test_loader = parts.choose(
         *(train_loader, test_loader, val_size, train_subset, test_subset),
@@ -135,10 +141,13 @@ def main(
         eval_interval=eval_interval_iters,
     )
     learner = Learner(model, optimizer, scheduler, precision.scaler, ema)
+    batch_shape = batch_size, 1, image_size, image_size
+    compiled = compile_forward(model, criterion, batch_shape, device, precision.autocast, compile)
     learn = partial(
         run_train_iterations,
         *(model, train_loader, optimizer, criterion, device),
         scheduler=scheduler,
+        forward=compiled.forward,
         autocast=precision.autocast,
         scaler=precision.scaler,
         micro_batch_size=batch_size,
@@ -151,9 +160,9 @@ def main(
         run_validation, scored, criterion=criterion, device=device, autocast=precision.autocast
     )
     screen = Screen(num_total_iterations, batch_size * grad_accum_steps)
-    plan = report.plan(flags, device, model, num_classes, loaders, files)
+    plan = report.plan(flags, device, model, compiled.line, num_classes, loaders, files)
     if summary:
-        screen.line(layer_table(model, (1, image_size, image_size), batch_size))
+        screen.line(layer_table(model, batch_shape[1:], batch_size))
     if dry_run:
         screen.table("plan", plan)
         screen.table("dry run", rehearse(flags, files, learner, loaders, learn, score))
@@ -162,7 +171,10 @@ def main(
     with Stopper(max_minutes) as stop, files.locked():
         found = files.find(resume, flags)
         progress = files.begin(found, flags, learner)
+        validations = eval_interval_iters, num_total_iterations
         saving_interval = checkpoint_interval_iters or eval_interval_iters
+        about = {"arch": arch, "arch_args": arch_args, "flags": flags, "classes": [*class_to_idx]}
+        about |= {"mean": train_loader.dataset.mean, "std": train_loader.dataset.std}
         journal = Journal(screen, files, progress, train_loader, tensorboard, plots)
         lines = report.beginning(found, progress, learner, flags, files)
         journal.plan(plan, report.facts(flags, model), lines)
@@ -191,10 +203,6 @@ def main(
             progress.train_seconds = perf_counter() - started
             screen.at_step(progress.step)
 
-        def validation_is_due() -> bool:
-            due = is_due(progress.step, eval_interval_iters, num_total_iterations)
-            return due and progress.validated_step < progress.step
-
         def validate() -> None:
             val_loss, val_accuracy = score(val_loader, progress_bar=screen.progress_bar)
             with stop.finishing():
@@ -202,17 +210,9 @@ def main(
                 recipes.tell_validation(scheduler, val_loss)
                 journal.validation(val_loss, val_accuracy, is_best)
                 if is_best:
+                    scores = {"val_loss": val_loss, "val_accuracy": val_accuracy}
                     progress.best = checkpoint.model_content(
-                        scored,
-                        arch=arch,
-                        arch_args=arch_args,
-                        flags=flags,
-                        classes=list(class_to_idx),
-                        mean=train_loader.dataset.mean,
-                        std=train_loader.dataset.std,
-                        step=progress.step,
-                        val_loss=val_loss,
-                        val_accuracy=val_accuracy,
+                        scored, **about, step=progress.step, **scores
                     )
                     checkpoint.save(files.model, progress.best)
 
@@ -225,12 +225,12 @@ def main(
             try:
                 with screen, enough_memory(f"--batch_size {max(1, batch_size // 2)}"):
                     while not progress.is_finished(num_total_iterations, patience):
-                        if validation_is_due():
-                            validate()
-                        else:
+                        if not progress.awaits_validation(*validations):
                             train()
-                        is_time = is_due(progress.step, saving_interval, num_total_iterations)
-                        if is_time and not validation_is_due():
+                        stop.raise_if_requested()
+                        if progress.awaits_validation(*validations):
+                            validate()
+                        if is_due(progress.step, saving_interval, num_total_iterations):
                             save()
                         stop.raise_if_requested()
                     save()
@@ -241,7 +241,7 @@ def main(
                 save()
                 journal.line(report.stopped(progress, stop))
                 sys.exit(stop.exit_code)
-            results = report.results(progress, flags, device, train_loader, model, *test)
+            results = report.results(progress, flags, device, train_loader, model, compiled, *test)
             checkpoint.save_results(files.results, results)
             journal.results(report.ending(results, files))
 

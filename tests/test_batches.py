@@ -140,3 +140,12 @@ def test_the_data_are_not_changed_by_drawing_them():
     for _ in make_loader(data, 8, seed=0):
         pass
     assert torch.equal(data.images, before)
+
+
+def test_images_on_a_device_give_the_same_batches():
+    """The device is the CPU here; what is moved is the same for each."""
+    here = dataset(20, augment=random_affine, subset=torch.arange(3, 17))
+    for batch, expected in zip(
+        make_loader(here.to("cpu"), 4, 0), make_loader(here, 4, 0), strict=True
+    ):
+        torch.testing.assert_close(batch, expected, rtol=0, atol=0)

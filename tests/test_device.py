@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tinkering.device import choose_device, choose_precision, enough_memory
+from tinkering.device import choose_device, choose_precision, enough_memory, has_room
 from tinkering.errors import InputError, OutOfMemoryError
 
 
@@ -66,3 +66,13 @@ def test_too_little_memory_is_told_with_what_to_try_next(error):
 def test_other_errors_are_left_as_they_are():
     with pytest.raises(RuntimeError, match="shapes"), enough_memory("--width 8"):
         raise RuntimeError("shapes do not match")
+
+
+def test_a_processor_has_no_room_of_its_own_for_images():
+    assert not has_room(torch.device("cpu"), 0)
+
+
+@pytest.mark.parametrize(("num_bytes", "expected"), [(499, True), (500, False)])
+def test_images_go_to_a_cuda_device_with_twice_their_room(monkeypatch, num_bytes, expected):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1000, 2000))
+    assert has_room("cuda", num_bytes) == expected

@@ -125,6 +125,8 @@ REFUSED = [
     ("--test_subset 0.5", "it takes a whole number"),
     ("--dry_run perhaps", "--dry_run perhaps: it takes yes or no"),
     ("--plots 2", "--plots 2: it takes yes or no"),
+    ("--compile fast", "--compile fast: it takes yes or no or reduce-overhead"),
+    ("--data_on gpu", "--data_on gpu: it takes one of auto, host, device"),
 ]
 
 

@@ -38,6 +38,10 @@ UNDERSTOOD = [
     ("--arch timm:resnet10t", {"arch": "timm:resnet10t"}),
     ("--no-plots --dry_run", {"plots": False, "dry_run": True}),
     ("--num_total_epochs 0.6", {"num_total_epochs": 0.6}),
+    ("--compile --seed 1", {"compile": True, "seed": 1}),
+    ("--compile=no", {"compile": False}),
+    ("--no-compile", {"compile": False}),
+    ("--compile reduce-overhead", {"compile": "reduce-overhead"}),
 ]
 
 

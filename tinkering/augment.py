@@ -40,6 +40,7 @@ def random_affine(images: Tensor, rng: np.random.Generator) -> Tensor:
         ],
         dim=1,
     ).view(-1, 2, 3)  # (N, 2, 3)
+    matrix = matrix.to(images.device, non_blocking=True)
     grid = functional.affine_grid(matrix, list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, align_corners=False)
 

@@ -100,6 +100,13 @@ class ImageDataset(Dataset):
         self.augment, self.seed = augment, seed
         self.subset = subset
 
+    def to(self, device: torch.device | str) -> "ImageDataset":
+        """The same images on a device; batches are drawn and augmented there."""
+        images, labels = self.images.to(device), self.labels.to(device)
+        return ImageDataset(
+            images, labels, self.mean, self.std, self.augment, self.seed, self.subset
+        )
+
     def only(self, subset: Tensor, augment: bool = True) -> "ImageDataset":
         """The same images, of which only those at the indices of the subset are given out."""
         changed = self.augment if augment else None
@@ -130,7 +137,7 @@ class ImageDataset(Dataset):
         return self._normalised(draw.indices, rng)
 
     def _normalised(self, indices: Tensor, rng: np.random.Generator | None = None):
-        indices = self.places(indices)
+        indices = self.places(indices).to(self.images.device, non_blocking=True)
         images = self.images.index_select(0, indices).unsqueeze(1)  # (N, 1, H, W)
         images = images.to(torch.float32, memory_format=torch.contiguous_format)
         if rng is not None:

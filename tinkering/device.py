@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 
 from tinkering.errors import InputError, OutOfMemoryError
+from tinkering.threads import limit_threads
 
 
 class Precision(NamedTuple):
@@ -34,6 +35,21 @@ def choose_device(name: str) -> torch.device:
         there = ", ".join(device for device, there in available.items() if there)
         raise InputError(f"--device {name}: torch finds no such device here; there is {there}")
     return torch.device(name)
+
+
+def make_fast(device: torch.device, batch_size: int) -> None:
+    """Sets what torch leaves slow: too many threads, and a CUDA device's exact float32."""
+    limit_threads(batch_size)
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32, in convolutions too
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
+
+
+def has_room(device: torch.device | str, num_bytes: int) -> bool:
+    """Whether a CUDA device has twice that much memory free; other devices are the host's."""
+    device = torch.device(device)
+    return device.type == "cuda" and 2 * num_bytes < torch.cuda.mem_get_info(device)[0]
 
 
 def choose_precision(name: str, device: torch.device) -> Precision:

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from tinkering import sources
 from tinkering.augment import AUGMENTATIONS
 from tinkering.batches import ImageDataset, make_loader
+from tinkering.device import has_room
 from tinkering.errors import DataError, InputError
 from tinkering.glyphs import draw_glyphs
 from tinkering.mnist_family import EMNIST_CLASSES, open_family
@@ -128,6 +129,8 @@ def get_emnist_dataloaders(
     augment: str = "none",
     seed: int = 0,
     may_write: bool = True,
+    data_on: str = "host",
+    device: torch.device | str = "cpu",
 ) -> tuple[DataLoader, DataLoader, int, dict[str, int]]:
     """Loaders over the whole training and test file, normalised by the training file's pixels.
 
@@ -140,6 +143,9 @@ def get_emnist_dataloaders(
         augment: a key of AUGMENTATIONS; for training images only.
         seed: of the order of the training images and of their augmentation.
         may_write: as load_images has it.
+        data_on: "host"; "device" for images that wait, and are augmented, on the device; "auto"
+            for that where it is a CUDA device that has room for them.
+        device: the network's.
 
     Returns:
         train_loader: images float32 (N, 1, H, W) and labels int64 (N,), shuffled at each pass.
@@ -158,6 +164,10 @@ def get_emnist_dataloaders(
     mean, std = pixel_statistics(images)
     train_set = ImageDataset(images, labels, mean, std, AUGMENTATIONS[augment], seed)
     test_set = ImageDataset(test_images, test_labels, mean, std)
+    if data_on == "auto":
+        data_on = "device" if has_room(device, images.numel() + test_images.numel()) else "host"
+    if data_on == "device":
+        train_set, test_set = train_set.to(device), test_set.to(device)
     class_to_idx = {name: label for label, name in enumerate(classes)}
     return (
         make_loader(train_set, batch_size, seed),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
 from tinkering.errors import InputError
-from tinkering.values import kind_of, read_value
+from tinkering.values import kind_of, read_value, scalar_of
 
 
 def read_flags(main: Callable[..., None], argv: Sequence[str]) -> dict[str, Any]:
@@ -45,10 +45,11 @@ def read_flags(main: Callable[..., None], argv: Sequence[str]) -> dict[str, Any]
         if name in values:
             raise InputError(f"--{name} is given twice")
         type_, flag = get_args(parameters[name].annotation)
-        if negated and (type_ is not bool or equals):
+        is_switch = scalar_of(type_) is bool
+        if negated and (not is_switch or equals):
             raise InputError(f"--{given}: --{name} takes {kind_of(type_)}; it has no --no- form")
         takes_next = words and not equals and not _is_flag(words[0])
-        if type_ is bool and not equals and (negated or not takes_next):
+        if is_switch and not equals and (negated or not takes_next):
             values[name] = not negated
             continue
         if takes_next:

@@ -120,6 +120,14 @@ Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], Flag("where to compute
 Precision = Annotated[
     Literal["auto", "fp32", "bf16", "fp16"], Flag("of the forward pass; auto: bf16 if fast")
 ]
+Compile = Annotated[
+    bool | Literal["reduce-overhead"],
+    Flag("torch.compile for network and loss; reduce-overhead: with CUDA graphs, too"),
+]
+DataOn = Annotated[
+    Literal["auto", "host", "device"],
+    Flag("where images wait and are augmented; auto: on a CUDA device if they fit"),
+]
 SavePath = Annotated[str, Flag("folder for what the run leaves")]
 ModelName = Annotated[str, Flag("the best checkpoint's file in save_path", is_file_name=True)]
 RunId = Annotated[

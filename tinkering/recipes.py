@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -51,11 +52,11 @@ def make_optimizer(
         raise InputError(f"--optimizer {name}: {error}") from error
 
 
-# name: torch's class, and the options of ours that it takes
-OPTIMIZERS: dict[str, tuple[type[Optimizer], tuple[str, ...]]] = {
-    "adamw": (torch.optim.AdamW, ("betas",)),
-    "adam": (torch.optim.Adam, ("betas",)),
-    "sgd": (torch.optim.SGD, ("momentum", "nesterov")),
+# name: torch's class, fused where it can be, and the options of ours that it takes
+OPTIMIZERS: dict[str, tuple[Callable[..., Optimizer], tuple[str, ...]]] = {
+    "adamw": (partial(torch.optim.AdamW, fused=True), ("betas",)),
+    "adam": (partial(torch.optim.Adam, fused=True), ("betas",)),
+    "sgd": (partial(torch.optim.SGD, fused=True), ("momentum", "nesterov")),
     "adadelta": (torch.optim.Adadelta, ()),
     "rmsprop": (torch.optim.RMSprop, ("momentum",)),
     "muon": (Muon, ("momentum", "nesterov")),

@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from tinkering import checkpoint
+from tinkering.compiled import Compiled
 from tinkering.errors import NonFiniteLossError
 from tinkering.resume import RunFiles
 from tinkering.state import Found, Learner, Progress
@@ -30,11 +31,17 @@ def plan(
     flags: dict,
     device: torch.device,
     model: nn.Module,
+    compiled: str,
     num_classes: int,
     loaders: Sequence[DataLoader],
     files: RunFiles,
 ) -> dict[str, str]:
-    """What the run is going to do, by headings; loaders are of train, validation and test."""
+    """What the run is going to do, by headings.
+
+    Args:
+        compiled: what there is to say of compiling.
+        loaders: of training, validation and test.
+    """
     num_train, num_val, num_test = (len(loader.dataset) for loader in loaders)
     num_images = loaders[0].batch_sampler.num_drawn(flags["num_total_iterations"])
     name = " ".join(filter(None, (flags["dataset"], _split(flags))))
@@ -42,12 +49,15 @@ def plan(
         "data set": f"{name}: {num_classes} classes, in {flags['data_dir_root']}",
         "images": f"{num_train:,} to train on, {num_val:,} to validate, {num_test:,} to test; "
         f"augment {flags['augment']}",
-        "network": f"{flags['arch']}: {_num_parameters(model):,} parameters",
+        "network": ", ".join(
+            filter(None, [f"{flags['arch']}: {_num_parameters(model):,} parameters", compiled])
+        ),
         "steps": f"{flags['num_total_iterations']:,} of {_batch(flags)} images, "
         f"{num_images / num_train:.3g} epochs, seed {flags['seed']}",
         "optimizer": f"{flags['optimizer']}, learning rate {flags['lr']:g}, {flags['schedule']}, "
         f"weight decay {flags['weight_decay']:g}",
-        "device": f"{device}, {flags['precision']}, {torch.get_num_threads()} threads",
+        "device": f"{device}, {flags['precision']}, {torch.get_num_threads()} threads, images on "
+        f"{loaders[0].dataset.images.device}",
         "files": f"{files.model}, {files.state.path}, {files.folder}",
     }
 
@@ -148,6 +158,7 @@ def results(
     device: torch.device,
     train_loader: DataLoader,
     model: nn.Module,
+    compiled: Compiled,
     test_loss: float,
     test_accuracy: float,
 ) -> dict:
@@ -162,6 +173,7 @@ def results(
         "num_parameters": _num_parameters(model),
         "images_per_second": num_images / progress.train_seconds,
         "train_seconds": progress.train_seconds,
+        "compile_seconds": compiled.seconds,
         "num_skipped_batches": progress.meter.num_skipped,
         "seed": flags["seed"],
         "dataset": flags["dataset"],

@@ -18,7 +18,7 @@ from tinkering.state import Found, Learner, Progress, StateFile, restore
 FREE = {
     *("data_dir_root", "num_workers", "device", "save_path", "model_name", "run_id"),
     *("checkpoint_interval_iters", "resume", "max_minutes", "on_nonfinite", "traceback"),
-    *("config", "preset", "dry_run", "summary", "tensorboard", "plots"),
+    *("data_on", "config", "preset", "dry_run", "summary", "tensorboard", "plots"),
 }
 
 

@@ -30,4 +30,4 @@ def draw_samples(train_loader: DataLoader, classes: Sequence[str], path: Path) -
     images = torch.cat([images for images, _ in batches]).squeeze(1)  # (N, H, W)
     pixels = (255 * (images * dataset.std + dataset.mean)).round().clamp(0, 255)
     labels = torch.cat([labels for _, labels in batches])
-    contact_sheet(pixels.to(torch.uint8).numpy(), labels.numpy(), classes, path)
+    contact_sheet(pixels.to(torch.uint8).cpu().numpy(), labels.cpu().numpy(), classes, path)

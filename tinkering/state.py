@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 from tinkering import checkpoint
 from tinkering.errors import DataError, InputError, NonFiniteLossError
 from tinkering.meter import Meter
+from tinkering.train import is_due
 
 FORMAT = "state 2"  # of the state file, not the model file's; count it up when its keys change
 
@@ -50,6 +51,10 @@ class Progress:
         if is_best:
             self.best_step, self.best_accuracy = self.step, accuracy
         return is_best
+
+    def awaits_validation(self, interval: int, num_steps: int) -> bool:
+        """Whether this step is one to validate at, and is not yet."""
+        return is_due(self.step, interval, num_steps) and self.validated_step < self.step
 
     def is_finished(self, num_steps: int, patience: int | None) -> bool:
         """Whether the last step is validated, or patience is at an end; None: it has no end."""

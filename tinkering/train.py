@@ -16,6 +16,9 @@ from tinkering.stream import Batch, stream_of
 
 MOST_SKIPPED_IN_A_ROW = 10
 
+# (images, labels) -> (logits, mean loss)
+Forward = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
 
 def is_due(step: int, interval: int, num_steps: int) -> bool:
     """Whether something done every `interval` steps, and at the last, is to be done at this one."""
@@ -47,11 +50,20 @@ def _raise_if_not_finite(losses: list[Tensor], lrs: list[float], first_step: int
         raise NonFiniteLossError(first_step + index, lrs[index], losses[index].item())
 
 
+def forward_of(model: nn.Module, criterion: Callable[[Tensor, Tensor], Tensor]) -> Forward:
+    """(images, labels) -> (logits, loss): the model and its criterion as one function."""
+
+    def forward(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        logits = model(images)
+        return logits, criterion(logits, labels)
+
+    return forward
+
+
 def _backpropagate(
-    model: nn.Module,
+    forward: Forward,
     batches: Iterable[Batch],
     num_samples: int,
-    criterion: Callable[[Tensor, Tensor], Tensor],
     device: torch.device | str,
     autocast: AbstractContextManager,
     scaler: torch.amp.GradScaler,
@@ -66,8 +78,8 @@ def _backpropagate(
         labels = labels.to(device, non_blocking=True)
         share = len(labels) / num_samples
         with autocast:
-            logits = model(images)
-            loss = share * criterion(logits, labels)
+            logits, loss = forward(images, labels)
+        loss = share * loss
         scaler.scale(loss).backward()
         losses.append(loss.detach())
         accuracies.append(share * accuracy_of(logits.detach(), labels))
@@ -84,6 +96,7 @@ def run_train_iterations(
     current_step: int = 0,
     scheduler: LRScheduler | None = None,
     *,
+    forward: Forward | None = None,
     autocast: AbstractContextManager | None = None,
     scaler: torch.amp.GradScaler | None = None,
     micro_batch_size: int | None = None,
@@ -107,6 +120,7 @@ def run_train_iterations(
         criterion: (logits, labels) -> mean loss of the batch, a scalar tensor.
         current_step: steps completed before this call.
         scheduler: stepped once after each optimizer step.
+        forward: what model and criterion come to in one function, if there is a faster one.
         autocast: context of the forward pass; None for full precision.
         scaler: gradient scaler for fp16; None for none.
         micro_batch_size: samples computed at once; a larger batch is computed in parts, whose
@@ -136,6 +150,7 @@ def run_train_iterations(
         raise ValueError(f"num_train_iterations is {num_train_iterations}; it must not be negative")
     if num_train_iterations == 0:
         return 0.0, 0.0, current_step
+    forward = forward or forward_of(model, criterion)
     autocast = autocast or nullcontext()
     scaler = scaler or torch.amp.GradScaler(enabled=False)
     meter = meter or Meter()
@@ -154,7 +169,7 @@ def run_train_iterations(
             size = micro_batch_size or len(labels)
             micro_batches = zip(images.split(size), labels.split(size), strict=True)
             loss, accuracy = _backpropagate(
-                model, micro_batches, len(labels), criterion, device, autocast, scaler
+                forward, micro_batches, len(labels), device, autocast, scaler
             )
             if look_at_each and not loss.isfinite():
                 error = NonFiniteLossError(current_step + 1, lr, loss.item())
