@@ -4,7 +4,7 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 EXTRAS := $(VENV)/.extras
 
-.PHONY: demo test format readme clean
+.PHONY: demo test format readme bench clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/python run_gradient_based.py --dataset glyphs --emnist_split balanced \
@@ -13,7 +13,7 @@ demo: $(INSTALLED)
 test: $(EXTRAS)
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile
 
 format: $(INSTALLED)
 	$(VENV)/bin/ruff check --fix
@@ -21,6 +21,10 @@ format: $(INSTALLED)
 
 readme: $(INSTALLED)
 	$(VENV)/bin/python docs/make_readme.py
+
+bench: $(INSTALLED)
+	$(VENV)/bin/python benchmarks/throughput.py
+	$(VENV)/bin/python benchmarks/performance.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -78,42 +78,42 @@ def main(
     # Not at the top: --help and a mistyped flag are answered before torch is loaded.
     import torch
 
-    from tinkering import checkpoint, extras, parts, recipes, report
+    from tinkering import checkpoint, extras, layers, parts, recipes, report
     from tinkering.compiled import compile_forward
     from tinkering.device import choose_device, choose_precision, enough_memory, make_fast
     from tinkering.dry_run import rehearse
     from tinkering.emnist_dataset import get_emnist_dataloaders
-    from tinkering.journal import Journal
-    from tinkering.layers import layer_table
+    from tinkering.journal import Journal, Silence
     from tinkering.models import arguments_of, build
+    from tinkering.processes import join_group
     from tinkering.resume import RunFiles
-    from tinkering.samples import draw_samples
     from tinkering.screen import Screen
     from tinkering.state import Learner
     from tinkering.stopping import Stopped, Stopper
     from tinkering.train import is_due, next_due, run_train_iterations, run_validation
 
     extras.check(arch, tensorboard)
+    group = join_group()
     device = choose_device(device)
-    make_fast(device, batch_size)
+    make_fast(device, batch_size, group.local_rank)
     precision = choose_precision(precision, device)
-    files = RunFiles(Path(save_path), model_name, run_id or Path(model_name).stem)
+    files = RunFiles(Path(save_path), model_name, run_id or Path(model_name).stem, group)
     if not dry_run:
         files.make_folders()
 
-    train_loader, test_loader, num_classes, class_to_idx = get_emnist_dataloaders(
-        *(data_dir_root, batch_size, num_workers, emnist_split),
-        dataset=dataset,
-        augment=augment,
-        seed=seed,
-        may_write=not dry_run,
-        data_on=data_on,
-        device=device,
-    )
+    with group.first_goes_ahead():
+        train_loader, test_loader, num_classes, class_to_idx = get_emnist_dataloaders(
+            *(data_dir_root, batch_size, num_workers, emnist_split),
+            dataset=dataset,
+            augment=augment,
+            seed=seed,
+            may_write=not dry_run,
+            data_on=data_on,
+            device=device,
+        )
     loaders = train_loader, val_loader, test_loader = parts.choose(
         *(train_loader, test_loader, val_size, train_subset, test_subset),
-        overfit_one_batch,
-        grad_accum_steps,
+        *(overfit_one_batch, grad_accum_steps, group),
     )
     if num_total_epochs is not None:
         num_total_iterations = parts.num_steps(train_loader, num_total_epochs)
@@ -143,43 +143,43 @@ def main(
     learner = Learner(model, optimizer, scheduler, precision.scaler, ema)
     batch_shape = batch_size, 1, image_size, image_size
     compiled = compile_forward(model, criterion, batch_shape, device, precision.autocast, compile)
+    shared = {"autocast": precision.autocast, "group": group}
     learn = partial(
         run_train_iterations,
         *(model, train_loader, optimizer, criterion, device),
         scheduler=scheduler,
         forward=compiled.forward,
-        autocast=precision.autocast,
         scaler=precision.scaler,
         micro_batch_size=batch_size,
         clip_grad_norm=clip_grad_norm,
         ema=ema,
         on_nonfinite=on_nonfinite,
+        **shared,
     )
     scored = learner.scored_model
-    score = partial(
-        run_validation, scored, criterion=criterion, device=device, autocast=precision.autocast
-    )
-    screen = Screen(num_total_iterations, batch_size * grad_accum_steps)
+    score = partial(run_validation, scored, criterion=criterion, device=device, **shared)
+    num_in_step = train_loader.batch_sampler.batch_size
+    screen = Screen(num_total_iterations, num_in_step, quiet=not group.is_first)
     plan = report.plan(flags, device, model, compiled.line, num_classes, loaders, files)
     if summary:
-        screen.line(layer_table(model, batch_shape[1:], batch_size))
+        screen.line(layers.layer_table(model, batch_shape[1:], batch_size))
     if dry_run:
         screen.table("plan", plan)
         screen.table("dry run", rehearse(flags, files, learner, loaders, learn, score))
         return
 
-    with Stopper(max_minutes) as stop, files.locked():
-        found = files.find(resume, flags)
-        progress = files.begin(found, flags, learner)
+    with Stopper(max_minutes, group) as stop, files.locked():
+        found = files.find(resume, flags, num_in_step)
+        progress = files.begin(found, flags, num_in_step, learner)
+        group.vary_random_state(seed, progress.step)
         validations = eval_interval_iters, num_total_iterations
         saving_interval = checkpoint_interval_iters or eval_interval_iters
         about = {"arch": arch, "arch_args": arch_args, "flags": flags, "classes": [*class_to_idx]}
         about |= {"mean": train_loader.dataset.mean, "std": train_loader.dataset.std}
-        journal = Journal(screen, files, progress, train_loader, tensorboard, plots)
+        kind = Journal if group.is_first else Silence
+        journal = kind(screen, files, progress, train_loader, tensorboard, plots)
         lines = report.beginning(found, progress, learner, flags, files)
-        journal.plan(plan, report.facts(flags, model), lines)
-        if plots:
-            draw_samples(train_loader, list(class_to_idx), files.samples)
+        journal.plan(plan, report.facts(flags, model), lines, [*class_to_idx])
 
         def train() -> None:
             intervals = eval_interval_iters, saving_interval
@@ -214,7 +214,7 @@ def main(
                     progress.best = checkpoint.model_content(
                         scored, **about, step=progress.step, **scores
                     )
-                    checkpoint.save(files.model, progress.best)
+                    files.save_model(progress.best)
 
         def save() -> None:
             if not files.state.holds(progress):  # during the test the network has other weights
@@ -242,7 +242,7 @@ def main(
                 journal.line(report.stopped(progress, stop))
                 sys.exit(stop.exit_code)
             results = report.results(progress, flags, device, train_loader, model, compiled, *test)
-            checkpoint.save_results(files.results, results)
+            files.save_results(results)
             journal.results(report.ending(results, files))
 
 

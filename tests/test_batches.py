@@ -19,7 +19,7 @@ def draws(sampler, num_batches):
     """The first batches of the sampler's stream, from the step it is set to."""
     found = []
     while len(found) < num_batches:
-        found += [(step, indices.tolist()) for step, indices in sampler]
+        found += [(draw.step, draw.indices.tolist()) for draw in sampler]
     return found[:num_batches]
 
 
@@ -40,7 +40,7 @@ def test_a_batch_is_a_function_of_seed_and_step(num_samples, batch_size, seed, s
 def test_every_pass_has_every_sample_once(num_samples, batch_size, seed):
     sampler = StepSampler(num_samples, batch_size, seed)
     for _ in range(3):
-        batches = [indices for _, indices in sampler]
+        batches = [indices for _, indices, *_ in sampler]
         assert len(batches) == len(sampler)
         assert sorted(torch.cat(batches).tolist()) == list(range(num_samples))
 
@@ -48,7 +48,7 @@ def test_every_pass_has_every_sample_once(num_samples, batch_size, seed):
 @given(num_samples=st.integers(1, 60), batch_size=st.integers(1, 20), step=st.integers(0, 99))
 def test_samples_drawn_are_counted_with_short_batches_as_short(num_samples, batch_size, step):
     sampler = StepSampler(num_samples, batch_size, seed=0)
-    drawn = sum(len(indices) for _, indices in draws(sampler, step))
+    drawn = sum(len(indices) for _, indices, *_ in draws(sampler, step))
     assert sampler.num_drawn(step) == drawn
 
 

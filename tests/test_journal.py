@@ -66,7 +66,7 @@ def test_a_run_that_goes_on_counts_from_its_last_line(files):
 
 def test_the_log_has_every_line_of_the_console_with_its_time_and_the_facts_before(files, capsys):
     told = journal(files)
-    told.plan(PLAN, {"revision": "abc", "--lr": "0.1"}, ["beware"])
+    told.plan(PLAN, {"revision": "abc", "--lr": "0.1"}, ["beware"], ["a"])
     tell(told)
     told.results({"test accuracy": "75%"})
     (log,) = files.folder.glob("run_*.log")
@@ -91,7 +91,7 @@ def test_a_log_that_cannot_be_written_is_named(files):
 
 def test_the_report_is_there_from_the_first_validation_on_and_has_the_results_at_the_end(files):
     told = journal(files)
-    told.plan(PLAN, PLAN, [])
+    told.plan(PLAN, PLAN, [], ["a"])
     tell(told)
     page = files.report.read_text()
     assert page.startswith("# run\n")

@@ -23,26 +23,26 @@ def files(folder, run_id="a"):
 def begun(folder):
     """A run that has saved its state."""
     run = files(folder)
-    run.state.save(Progress(FLAGS, step=4, best={"format": 1, "step": 2}), learner())
+    run.state.save(Progress(FLAGS, step=4, best={"format": 1, "step": 2}, num_in_step=8), learner())
     return run
 
 
 def test_auto_starts_anew_where_there_is_nothing_and_goes_on_where_there_is(tmp_path):
-    assert files(tmp_path).find("auto", FLAGS) is None
-    assert begun(tmp_path).find("auto", FLAGS).content["progress"]["step"] == 4
+    assert files(tmp_path).find("auto", FLAGS, 8) is None
+    assert begun(tmp_path).find("auto", FLAGS, 8).content["progress"]["step"] == 4
 
 
 def test_must_goes_on_and_ends_where_there_is_nothing(tmp_path):
     with pytest.raises(DataError, match=r"no run to go on with: no .*checkpoint_a\.pt"):
-        files(tmp_path).find("must", FLAGS)
-    assert begun(tmp_path).find("must", FLAGS).content["progress"]["step"] == 4
+        files(tmp_path).find("must", FLAGS, 8)
+    assert begun(tmp_path).find("must", FLAGS, 8).content["progress"]["step"] == 4
 
 
 def test_never_starts_anew_and_moves_what_was_there_aside_under_a_dated_name(tmp_path):
     run = begun(tmp_path)
     run.model.write_text("model")
     run.metrics.write_text("metrics")
-    assert run.find("never", FLAGS) is None
+    assert run.find("never", FLAGS, 8) is None
     left = [path.name for path in sorted(tmp_path.rglob("*")) if path.is_file()]
     assert len(left) == 3
     assert all(re.search(r"\.\d{4}-\d\d-\d\d_\d\d\.\d\d\.\d\d\.", name) for name in left)
@@ -51,7 +51,7 @@ def test_never_starts_anew_and_moves_what_was_there_aside_under_a_dated_name(tmp
 def test_flags_that_change_the_result_are_refused_with_both_values(tmp_path):
     given = FLAGS | {"lr": 0.2, "device": "cpu"}
     with pytest.raises(InputError, match=r"--lr was 0\.1, is 0\.2") as refusal:
-        begun(tmp_path).find("auto", given)
+        begun(tmp_path).find("auto", given, 8)
     assert "device" not in str(refusal.value)
     assert "--run_id" in str(refusal.value)
     assert "--resume never" in str(refusal.value)
@@ -63,15 +63,22 @@ def test_a_run_may_grow_but_not_shrink():
         check_flags(FLAGS, FLAGS | {"num_total_iterations": 9})
 
 
+def test_the_images_of_a_step_must_stay_what_they_were_however_they_are_made_up(tmp_path):
+    other_parts = FLAGS | {"batch_size": 2, "grad_accum_steps": 4}
+    assert begun(tmp_path).find("auto", other_parts, 8).content["progress"]["step"] == 4
+    with pytest.raises(InputError, match="draws 8 images a step, this start would draw 16"):
+        files(tmp_path).find("auto", FLAGS, 16)
+
+
 def test_the_model_file_is_written_again_if_it_is_gone(tmp_path):
     run = begun(tmp_path)
-    run.begin(run.find("auto", FLAGS), FLAGS, learner())
+    run.begin(run.find("auto", FLAGS, 8), FLAGS, 8, learner())
     assert run.model.exists()
 
 
 def model_of(run, **flags):
     checkpoint.save(run.model, {"format": checkpoint.FORMAT, "flags": FLAGS | flags})
-    run.begin(None, FLAGS, learner())
+    run.begin(None, FLAGS, 8, learner())
     return [path.name for path in run.moved]
 
 
@@ -91,12 +98,12 @@ def test_the_model_file_of_the_run_itself_stays(tmp_path):
 def test_what_is_no_model_file_is_moved_aside_too(tmp_path):
     run = files(tmp_path)
     run.model.write_text("notes")
-    run.begin(None, FLAGS, learner())
+    run.begin(None, FLAGS, 8, learner())
     assert len(run.moved) == 1
 
 
 def test_a_fresh_start_has_nothing_behind_it(tmp_path):
-    assert files(tmp_path).begin(None, FLAGS, learner()) == Progress(FLAGS)
+    assert files(tmp_path).begin(None, FLAGS, 8, learner()) == Progress(FLAGS, num_in_step=8)
     assert progress() != Progress(FLAGS)
 
 

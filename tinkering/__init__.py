@@ -6,6 +6,7 @@ flags             a command line read against a function's signature
 values            what a flag takes: types, ranges
 configs           flags from files: presets and configs
 errors            what stops a run, and the exit code it stops with
+extras            packages that only some runs need
 stopping          Ctrl-C, SIGTERM and the end of the time allowed
 emnist_dataset    which data sets there are, their classes, their loaders
 parts             which images are trained on, validated on and tested on
@@ -22,8 +23,12 @@ layers            a table of a network's layers
 recipes           optimizers, learning rates and losses, by name
 muon              an optimizer for weights as matrices
 device            which device, which precision
+threads           how many threads a CPU computes with
+compiled          torch.compile, where it can be had
+processes         several processes that train one network
 stream            any loader's batches without an end, shared by the segments of a run
 train             the two loops: run_train_iterations, run_validation
+gradients         the gradient of one step, from parts and from processes
 meter             loss and accuracy as means over samples
 dry_run           what a run would need, found out by a step of it
 atomic            files that appear whole or not at all

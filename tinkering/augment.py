@@ -1,6 +1,5 @@
 """Changes to a whole batch of training images, each sample by a draw of its own."""
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -11,21 +10,21 @@ SCALE = 0.15  # either way of 1
 SHIFT = 2  # pixels, either way
 
 
-def random_affine(images: Tensor, rng: np.random.Generator) -> Tensor:
+def random_affine(images: Tensor, numbers: Tensor) -> Tensor:
     """Rotates, shears, scales and shifts; bilinear, with black coming in from outside.
 
-    The parameters are uniform in the ranges above, which leave EMNIST's characters, framed
+    The ranges above leave EMNIST's characters, framed
     with two pixels of black, inside the picture but for a stroke's end now and then.
 
     Args:
         images: float (N, C, H, W), square, black being 0.
-        rng: N samples are drawn from it, 6 numbers each.
+        numbers: float32 (N, 6), each image's own, uniform in -1..1; -1 and 1 are the ends of the
+            ranges above.
 
     Returns:
         the same shape and dtype.
     """
-    draws = rng.uniform(-1, 1, (len(images), 6)).astype(np.float32)
-    rotation, shear, scale_x, scale_y, shift_x, shift_y = torch.from_numpy(draws).T
+    rotation, shear, scale_x, scale_y, shift_x, shift_y = numbers.T
     rotation = torch.deg2rad(ROTATION * rotation)
     shear = torch.tan(torch.deg2rad(SHEAR * shear))
     cos, sin = rotation.cos(), rotation.sin()

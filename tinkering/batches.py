@@ -8,15 +8,20 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from tinkering.processes import ALONE, Group
+
 # What a random generator is for; keeps the draws of one seed apart.
 ORDER, AUGMENT = 0, 1
+NUM_DRAWS = 6  # random numbers that an augmentation has for an image
 
 
 class Draw(NamedTuple):
-    """Which samples make one batch, and the step it is drawn for."""
+    """Which samples make this process's batch, the step it is drawn for, and its place there."""
 
     step: int
     indices: Tensor  # int64 (N,)
+    own: slice  # of all processes' samples of the step
+    num_in_all: int
 
 
 class StepSampler(Sampler[Draw]):
@@ -27,14 +32,18 @@ class StepSampler(Sampler[Draw]):
 
     Args:
         num_samples: how many there are to choose from.
-        batch_size: samples in a batch.
+        batch_size: samples in a batch of all processes together.
         seed: of the permutations; None keeps the samples in order.
+        group: of which this process draws its own samples.
     """
 
-    def __init__(self, num_samples: int, batch_size: int, seed: int | None = None):
+    def __init__(
+        self, num_samples: int, batch_size: int, seed: int | None = None, group: Group = ALONE
+    ):
         self.num_samples = num_samples
         self.batch_size = batch_size
         self.seed = seed
+        self.group = group
         self.next_step = 0
 
     def __len__(self) -> int:
@@ -56,10 +65,12 @@ class StepSampler(Sampler[Draw]):
         first, self.next_step = self.next_step, (epoch + 1) * len(self)
         order = self._order(epoch)
         for step in range(first, self.next_step):
-            yield Draw(step, order[self._places(step)])
+            indices = order[self._places(step)]
+            own = self.group.share_of(len(indices))
+            yield Draw(step, indices[own], own, len(indices))
 
     def indices_at(self, step: int) -> Tensor:
-        """The samples of the batch of one step, int64 (N,)."""
+        """The samples of the batch of one step, of all processes, int64 (N,)."""
         return self._order(step // len(self))[self._places(step)]
 
     def _places(self, step: int) -> slice:
@@ -80,7 +91,8 @@ class ImageDataset(Dataset):
         images: uint8 (N, H, W); may be a transposed view of a mapped file.
         labels: int64 (N,).
         mean, std: of the pixels, in units of 0..1.
-        augment: (images float (N, 1, H, W) in 0..255, rng) -> the same, changed.
+        augment: (images float (N, 1, H, W) in 0..255, numbers float32 (N, NUM_DRAWS) drawn
+            uniformly from -1..1) -> the same images, changed.
         seed: of the augmentation.
         subset: int64 indices of the samples that belong to this data set; None for all.
     """
@@ -91,7 +103,7 @@ class ImageDataset(Dataset):
         labels: Tensor,
         mean: float,
         std: float,
-        augment: Callable[[Tensor, np.random.Generator], Tensor] | None = None,
+        augment: Callable[[Tensor, Tensor], Tensor] | None = None,
         seed: int = 0,
         subset: Tensor | None = None,
     ):
@@ -133,28 +145,35 @@ class ImageDataset(Dataset):
         """
         if not isinstance(draw, Draw):
             return [self[index] for index in draw]
-        rng = self.augment and np.random.default_rng((self.seed, AUGMENT, draw.step))
-        return self._normalised(draw.indices, rng)
+        numbers = None
+        if self.augment and len(draw.indices):
+            rng = np.random.default_rng((self.seed, AUGMENT, draw.step))
+            numbers = rng.uniform(-1, 1, (draw.num_in_all, NUM_DRAWS))[draw.own]
+        return self._normalised(draw.indices, numbers)
 
-    def _normalised(self, indices: Tensor, rng: np.random.Generator | None = None):
+    def _normalised(self, indices: Tensor, numbers: np.ndarray | None = None):
         indices = self.places(indices).to(self.images.device, non_blocking=True)
         images = self.images.index_select(0, indices).unsqueeze(1)  # (N, 1, H, W)
         images = images.to(torch.float32, memory_format=torch.contiguous_format)
-        if rng is not None:
-            images = self.augment(images, rng)
+        if numbers is not None:
+            images = self.augment(images, torch.from_numpy(numbers.astype(np.float32)))
         images = images.sub_(255 * self.mean).div_(255 * self.std)
         return images, self.labels[indices]
 
 
-def make_loader(dataset: ImageDataset, batch_size: int, seed: int | None = None) -> DataLoader:
+def make_loader(
+    dataset: ImageDataset, batch_size: int, seed: int | None = None, group: Group = ALONE
+) -> DataLoader:
     """A DataLoader over whole batches; shuffled anew each pass if there is a seed.
+
+    Args as in StepSampler.
 
     It starts no workers: the images are in memory, and handing a batch from process to
     process costs ten times what drawing it does.
     """
     return DataLoader(
         dataset,
-        batch_sampler=StepSampler(len(dataset), batch_size, seed),
+        batch_sampler=StepSampler(len(dataset), batch_size, seed, group),
         collate_fn=_as_it_is,
         # A DataLoader draws a seed for its workers at every pass; from here, so that the
         # global random state stays a function of the step.

@@ -57,7 +57,9 @@ def run(main: Callable[..., None], argv: Sequence[str] | None = None) -> NoRetur
 
 
 def fail(message: str, exit_code: int) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
+    rank = os.environ.get("RANK", "0")  # of the processes that torchrun has started
+    place = f"process {rank}: " if rank != "0" else ""
+    print(f"{place}error: {message}", file=sys.stderr)
     sys.exit(exit_code)
 
 

@@ -37,10 +37,15 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def make_fast(device: torch.device, batch_size: int) -> None:
-    """Sets what torch leaves slow: too many threads, and a CUDA device's exact float32."""
+def make_fast(device: torch.device, batch_size: int, local_rank: int = 0) -> None:
+    """Sets what torch leaves slow: too many threads, and a CUDA device's exact float32.
+
+    Args:
+        local_rank: which of the CUDA devices is this process's own.
+    """
     limit_threads(batch_size)
     if device.type == "cuda":
+        torch.cuda.set_device(local_rank)
         torch.set_float32_matmul_precision("high")  # TF32, in convolutions too
         torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = True

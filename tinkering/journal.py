@@ -1,6 +1,6 @@
 """What a run tells, and to whom: console, log, metrics.csv, TensorBoard, report and plots."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -13,6 +13,7 @@ from tinkering.metrics import COLUMNS, MetricsFile
 from tinkering.page import page
 from tinkering.plot_process import PlotProcess
 from tinkering.resume import RunFiles
+from tinkering.samples import draw_samples
 from tinkering.screen import Screen, aligned
 from tinkering.state import Progress
 
@@ -31,6 +32,21 @@ class LogFile:
                 file.writelines(f"{now}  {line}\n" for line in text.splitlines())
         except OSError as error:
             raise WriteError(self.path, error) from error
+
+
+class Silence:
+    """The journal of a process that is not the first of its run: it tells nothing."""
+
+    def __init__(self, *_: object):
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def line(self, *_: object) -> None:
+        pass
+
+    __exit__ = lines = plan = training = validation = results = line
 
 
 class Journal:
@@ -59,7 +75,7 @@ class Journal:
     ):
         self.screen, self.files, self.progress = screen, files, progress
         screen.at_step(progress.step)
-        self._sampler = train_loader.batch_sampler
+        self._train_loader, self._sampler = train_loader, train_loader.batch_sampler
         self._log = LogFile(files.folder)
         self._metrics = MetricsFile(files.metrics, progress.metrics)
         lines = [row for row in progress.metrics if row[COLUMNS.index("train_loss")] != ""]
@@ -90,12 +106,27 @@ class Journal:
         for text in texts:
             self.line(text)
 
-    def plan(self, rows: dict[str, str], facts: dict[str, str], lines: Iterable[str]) -> None:
-        """What the run is going to do, before it does it; the facts are for the log alone."""
+    def plan(
+        self,
+        rows: dict[str, str],
+        facts: dict[str, str],
+        lines: Iterable[str],
+        classes: Sequence[str],
+    ) -> None:
+        """What the run is going to do, before it does it.
+
+        Args:
+            rows: for all to see.
+            facts: for the log alone.
+            lines: of what else there is to say.
+            classes: the name of each label, for the picture of what the network sees.
+        """
         self._plan = rows
         self._log.write("\n".join(aligned(facts)))
         self._table("plan", rows)
         self.lines(lines)
+        if self._plots:
+            draw_samples(self._train_loader, classes, self.files.samples)
 
     def training(self, step: int, loss: float, accuracy: float, lr: float) -> None:
         """The line of metrics within a segment; loss and accuracy since the line before."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from tinkering.processes import ALONE, Group
+
 
 def _mean(values: list[Tensor], sizes: list[int]) -> float:
     """The mean over samples of per-batch means; waits for the device."""
@@ -37,13 +39,17 @@ class Meter:
         self.sizes.append(size)
         self.num_skipped_in_a_row = 0
 
-    def means(self) -> tuple[float, float]:
-        """Loss and accuracy over the samples; (0.0, 0.0) if there are none."""
-        if not self.sizes:
-            return 0.0, 0.0
-        num_samples = sum(self.sizes)
-        num_right = round(_mean(self.accuracies, self.sizes) * num_samples)  # float32 is not exact
-        return _mean(self.losses, self.sizes), num_right / num_samples
+    def means(self, group: Group = ALONE) -> tuple[float, float]:
+        """Loss and accuracy over the samples of all processes; (0.0, 0.0) if there are none."""
+        sums = torch.zeros(3, dtype=torch.float64)
+        if self.sizes:
+            num_samples = sum(self.sizes)
+            num_right = round(_mean(self.accuracies, self.sizes) * num_samples)  # float32 is coarse
+            sums += torch.tensor(
+                [_mean(self.losses, self.sizes) * num_samples, num_right, num_samples]
+            )
+        loss, num_right, num_samples = group.total(sums).tolist()
+        return (loss / num_samples, num_right / num_samples) if num_samples else (0.0, 0.0)
 
     def clear(self) -> None:
         self.losses, self.accuracies, self.sizes = [], [], []

@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 
 from tinkering.batches import make_loader
 from tinkering.errors import InputError
+from tinkering.processes import ALONE, Group
 
 HELD_OUT_SEED = 0  # chooses the validation images; not the run's seed, which must not move them
 SUBSET_SEED = 1  # chooses the images that a subset keeps
@@ -20,6 +21,7 @@ def choose(
     test_subset: int | None = None,
     overfit_one_batch: bool = False,
     grad_accum_steps: int = 1,
+    group: Group = ALONE,
 ) -> tuple[DataLoader, DataLoader, DataLoader]:
     """Loaders of training, validation and test.
 
@@ -29,6 +31,7 @@ def choose(
         train_subset, test_subset: images to keep, after validation is held out; None for all.
         overfit_one_batch: train and score on the images of the first step and on no others.
         grad_accum_steps: times the batch size is what the training loader gives for a step.
+        group: the processes that share the images of each batch.
 
     Raises:
         InputError: there are not so many images.
@@ -36,14 +39,20 @@ def choose(
     test_loader = keep(test_loader, test_subset, "test_subset")
     train_loader, val_loader = hold_out_validation(train_loader, test_loader, val_size)
     train_loader = keep(train_loader, train_subset, "train_subset")
-    sampler = train_loader.batch_sampler
-    num_images = grad_accum_steps * sampler.batch_size
-    train_loader = make_loader(train_loader.dataset, num_images, sampler.seed)
+    batch_size, seed = (
+        group.size * train_loader.batch_sampler.batch_size,
+        train_loader.batch_sampler.seed,
+    )
+    num_in_step = grad_accum_steps * batch_size
     if overfit_one_batch:
-        indices = train_loader.batch_sampler.indices_at(0)
+        indices = make_loader(train_loader.dataset, num_in_step, seed).batch_sampler.indices_at(0)
         val_loader = test_loader = only(train_loader, indices, for_training=False)
         train_loader = only(train_loader, indices)
-    return train_loader, val_loader, test_loader
+    return (
+        make_loader(train_loader.dataset, num_in_step, seed, group),
+        make_loader(val_loader.dataset, batch_size, None, group),
+        make_loader(test_loader.dataset, batch_size, None, group),
+    )
 
 
 def num_steps(train_loader: DataLoader, num_epochs: float) -> int:

@@ -52,7 +52,7 @@ def plan(
         "network": ", ".join(
             filter(None, [f"{flags['arch']}: {_num_parameters(model):,} parameters", compiled])
         ),
-        "steps": f"{flags['num_total_iterations']:,} of {_batch(flags)} images, "
+        "steps": f"{flags['num_total_iterations']:,} of {_step(flags, loaders[0])}, "
         f"{num_images / num_train:.3g} epochs, seed {flags['seed']}",
         "optimizer": f"{flags['optimizer']}, learning rate {flags['lr']:g}, {flags['schedule']}, "
         f"weight decay {flags['weight_decay']:g}",
@@ -202,9 +202,13 @@ def _split(flags: dict) -> str | None:
     return flags["emnist_split"] if flags["dataset"] in ("emnist", "glyphs") else None
 
 
-def _batch(flags: dict) -> str:
-    num_batches, size = flags["grad_accum_steps"], flags["batch_size"]
-    return f"{num_batches} x {size}" if num_batches > 1 else str(size)
+def _step(flags: dict, train_loader: DataLoader) -> str:
+    """The images of a step, and what they are made up of where it is not one batch."""
+    sampler = train_loader.batch_sampler
+    counts = {"processes": sampler.group.size, "batches": flags["grad_accum_steps"]}
+    factors = [f"{number} {what}" for what, number in counts.items() if number > 1]
+    made_up = f" ({' x '.join([*factors, str(flags['batch_size'])])})" if factors else ""
+    return f"{sampler.batch_size} images{made_up}"
 
 
 def _num_parameters(model: nn.Module) -> int:

@@ -12,10 +12,13 @@ from tinkering import checkpoint
 from tinkering.atomic import remove_parts, replace_file
 from tinkering.configs import config_text
 from tinkering.errors import DataError, InputError, WriteError
+from tinkering.processes import ALONE, Group
 from tinkering.state import Found, Learner, Progress, StateFile, restore
 
 # Flags that leave the weights and the metrics as they are, and may differ from start to start.
+# Of the batch, it is the images of a step in all processes that must be the same.
 FREE = {
+    *("batch_size", "grad_accum_steps"),
     *("data_dir_root", "num_workers", "device", "save_path", "model_name", "run_id"),
     *("checkpoint_interval_iters", "resume", "max_minutes", "on_nonfinite", "traceback"),
     *("data_on", "config", "preset", "dry_run", "summary", "tensorboard", "plots"),
@@ -56,13 +59,15 @@ class RunFiles:
         save_path: the folder of all runs.
         model_name: name of the best checkpoint's file in it.
         run_id: names the run's folder and its state file.
+        group: the processes of the run, of which the first alone writes.
 
     Raises:
         InputError: two files would have one name.
     """
 
-    def __init__(self, save_path: Path, model_name: str, run_id: str):
+    def __init__(self, save_path: Path, model_name: str, run_id: str, group: Group = ALONE):
         self.run_id = run_id
+        self._group = group
         self.moved: list[Path] = []  # the new names of what was moved aside
         self.folder = save_path / run_id
         self.model = save_path / model_name
@@ -72,7 +77,7 @@ class RunFiles:
         self.report = self.folder / "report.md"
         self.plots = self.folder / "plots"
         self.samples = self.plots / "samples.png"
-        self.state = StateFile(save_path / f"checkpoint_{run_id}.pt")
+        self.state = StateFile(save_path / f"checkpoint_{run_id}.pt", group.is_first)
         if self.model in (self.folder, self.state.path, self.state.previous):
             raise InputError(
                 f"--model_name {model_name} is the name of another file of the run {run_id}; "
@@ -81,9 +86,8 @@ class RunFiles:
 
     def make_folders(self) -> None:
         """Makes the folders; raises InputError where one cannot be made or written."""
-        checkpoint.prepare_folders(
-            *(self.model, self.state.path, self.metrics, self.results, self.config, self.report)
-        )
+        files = self.model, self.state.path, self.metrics, self.results, self.config, self.report
+        self._group.of_first(lambda: checkpoint.prepare_folders(*files))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -96,6 +100,9 @@ class RunFiles:
             InputError: another process holds it; names that process.
             WriteError: the folder is full.
         """
+        if not self._group.is_first:
+            yield
+            return
         owner = self.folder / "lock.pid"
         lock = FileLock(self.folder / "lock")
         try:
@@ -121,17 +128,21 @@ class RunFiles:
                 with suppress(OSError):  # on a disk that became read-only the error is the run's
                     owner.unlink()
 
-    def find(self, mode: str, flags: dict) -> Found | None:
+    def find(self, mode: str, flags: dict, num_in_step: int) -> Found | None:
         """The saved state to go on from, or None to start anew.
 
         Args:
             mode: "auto": if there is one; "must"; "never": what is there is moved aside.
             flags: of this start; those that change the result must be the run's own.
+            num_in_step: images of an optimizer step, in all processes; must be the run's own.
 
         Raises:
-            InputError: the flags are not the run's.
+            InputError: the flags, or the images of a step, are not the run's.
             DataError: there must be a state and is none, or none that is whole.
         """
+        return self._group.of_first(lambda: self._find(mode, flags, num_in_step))
+
+    def _find(self, mode: str, flags: dict, num_in_step: int) -> Found | None:
         if mode == "never":
             self._move_aside(self.model, self.state.path, self.state.previous)
             self._move_aside(self.metrics, self.results, self.config, self.report, self.plots)
@@ -141,26 +152,44 @@ class RunFiles:
                 raise DataError(f"there is no run to go on with: no {self.state.path}")
             return None
         found = self.state.load()
-        check_flags(found.content["progress"]["flags"], flags)
+        own = found.content["progress"]
+        check_flags(own["flags"], flags)
+        if own["num_in_step"] != num_in_step:
+            raise InputError(
+                f"the run {self.run_id} draws {own['num_in_step']} images a step, this start would "
+                f"draw {num_in_step}: --batch_size times --grad_accum_steps times the number of "
+                "processes must stay what it was"
+            )
         return found
 
-    def begin(self, found: Found | None, flags: dict, learner: Learner) -> Progress:
+    def begin(
+        self, found: Found | None, flags: dict, num_in_step: int, learner: Learner
+    ) -> Progress:
         """Puts the learner where the found state left it; a fresh start where there is none.
 
         The config is written. Another run's best checkpoint, under the name that this run's is to
         have, is moved aside.
         """
-        if not self._model_is_own(flags):
-            self._move_aside(self.model)
-        with replace_file(self.config) as file:
-            file.write(config_text(flags).encode())
-        if found is None:
-            return Progress(flags)
-        progress = restore(found.content, learner)
-        progress.flags = flags
+        progress = restore(found.content, learner) if found else Progress(flags)
+        progress.flags, progress.num_in_step = flags, num_in_step
+        if self._group.is_first:
+            if not self._model_is_own(flags):
+                self._move_aside(self.model)
+            with replace_file(self.config) as file:
+                file.write(config_text(flags).encode())
         if progress.best:  # the file may be gone, or another run's
-            checkpoint.save(self.model, progress.best)
+            self.save_model(progress.best)
         return progress
+
+    def save_model(self, content: dict) -> None:
+        """Writes the best checkpoint."""
+        if self._group.is_first:
+            checkpoint.save(self.model, content)
+
+    def save_results(self, results: dict) -> None:
+        """Writes the figures of the run."""
+        if self._group.is_first:
+            checkpoint.save_results(self.results, results)
 
     def _model_is_own(self, flags: dict) -> bool:
         """Whether the model file is of a run by these flags; true if there is none."""

@@ -22,12 +22,14 @@ class Screen:
     Args:
         num_steps: optimizer steps of the whole run.
         images_per_step: for images/s.
+        quiet: whether to show nothing.
     """
 
-    def __init__(self, num_steps: int, images_per_step: int):
+    def __init__(self, num_steps: int, images_per_step: int, quiet: bool = False):
         self.images_per_step = images_per_step
         self.console = Console()
-        self.in_terminal = sys.stdout.isatty() and not self.console.is_dumb_terminal
+        self.quiet = quiet
+        self.in_terminal = sys.stdout.isatty() and not self.console.is_dumb_terminal and not quiet
         self._line = _Line()
         self._bar: tqdm | None = None  # of the segment under way
         self._segment_start = 0
@@ -97,7 +99,7 @@ class Screen:
         """One line, above the bars where there are any."""
         if self.in_terminal:
             self.console.print(text, highlight=False, markup=False)
-        else:
+        elif not self.quiet:
             print(text, flush=True)
 
 

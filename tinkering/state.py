@@ -35,6 +35,7 @@ class Progress:
     train_seconds: float = 0.0
     patience_accuracy: float = -1.0  # that has to be surpassed for patience to begin anew
     num_stale: int = 0  # validations since then
+    num_in_step: int = 0  # images of an optimizer step, in all processes
 
     def validated(self, accuracy: float, min_delta: float = 0.0) -> bool:
         """Takes note of a validation of this step; returns whether it is the best so far.
@@ -90,10 +91,14 @@ class StateFile:
 
     Reading takes the newest that is whole: every record of the file is checked against its
     CRC-32.
+
+    Args:
+        path: of the newer.
+        may_write: else saving is left to another process.
     """
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, may_write: bool = True):
+        self.path, self.may_write = path, may_write
         self.previous = path.with_name(f"{path.stem}.previous{path.suffix}")
         self._newest: tuple[int, int] | None = None  # on the disk: step and validated_step
 
@@ -115,7 +120,8 @@ class StateFile:
         if not all(tensor.isfinite().all() for tensor in content["model"].values()):
             lr = learner.optimizer.param_groups[0]["lr"]
             raise NonFiniteLossError(progress.step, lr, float("nan"))
-        checkpoint.save(self.path, content, keep=self.previous)
+        if self.may_write:
+            checkpoint.save(self.path, content, keep=self.previous)
         self._newest = progress.step, progress.validated_step
 
     def load(self) -> Found:

@@ -8,7 +8,16 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Self
 
-WORDS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+from tinkering.processes import ALONE, Group
+
+# What asks for a stop: a signal's number, or this one.
+END_OF_TIME = 1
+WORDS = {
+    signal.SIGINT: "Ctrl-C",
+    signal.SIGTERM: "SIGTERM",
+    END_OF_TIME: "the end of --max_minutes",
+}
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(BaseException):
@@ -18,16 +27,19 @@ class Stopped(BaseException):
 class Stopper:
     """A context in which SIGINT, SIGTERM and the end of the time allowed stop the run cleanly.
 
-    Inside `finishing()` a request only sets `requested`; elsewhere it raises Stopped, at once.
-    A second signal raises KeyboardInterrupt wherever the run is.
+    Inside `finishing()` a request is only noted; elsewhere it raises Stopped, at once. A second
+    signal raises KeyboardInterrupt wherever the run is. With several processes a request is noted
+    everywhere, until all look at it together: one that left alone would make the others wait; and
+    torchrun repeats what the terminal has sent already.
 
     Args:
         max_minutes: the time allowed; None for no limit.
+        group: the processes of the run.
     """
 
-    def __init__(self, max_minutes: float | None = None):
-        self.requested = ""  # by what
-        self.exit_code = 0
+    def __init__(self, max_minutes: float | None = None, group: Group = ALONE):
+        self._group = group
+        self._number = 0  # of what asks for the stop; 0 for nothing
         self._finishing = False
         self._time_is_up = False
         self._timer = threading.Timer(60 * (max_minutes or 0), self._end_of_time)
@@ -35,7 +47,7 @@ class Stopper:
         self._limited = max_minutes is not None
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._on_signal) for number in WORDS}
+        self._before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
         if self._limited:
             self._timer.start()
         return self
@@ -45,14 +57,27 @@ class Stopper:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if kind is Stopped:
-            print(f"stopped by {self.requested}; the same command goes on", file=sys.stderr)
+            if self._group.is_first:
+                print(f"stopped by {self.requested}; the same command goes on", file=sys.stderr)
             sys.exit(self.exit_code)
 
+    @property
+    def requested(self) -> str:
+        """By what, or ""."""
+        return WORDS.get(self._number, "")
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self._number == END_OF_TIME else 128 + self._number
+
     def is_requested(self) -> bool:
-        return bool(self.requested)
+        """Whether a stop is asked for, of any of the processes; each has to ask."""
+        self._number = self._group.largest(self._number)
+        return self._number > 0
 
     def raise_if_requested(self) -> None:
-        if self.requested:
+        """Raises Stopped if a stop is asked for, of any of the processes; each has to ask."""
+        if self.is_requested():
             raise Stopped
 
     @contextmanager
@@ -72,11 +97,9 @@ class Stopper:
             signal.raise_signal(signal.SIGTERM)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self.requested:
+        if self._number and self._group.size == 1:
             raise KeyboardInterrupt
-        if self._time_is_up and number == signal.SIGTERM:
-            self.requested = "the end of --max_minutes"
-        else:
-            self.requested, self.exit_code = WORDS[number], 128 + number
-        if not self._finishing:
+        is_end_of_time = self._time_is_up and number == signal.SIGTERM
+        self._number = self._number or (END_OF_TIME if is_end_of_time else number)
+        if not self._finishing and self._group.size == 1:
             raise Stopped

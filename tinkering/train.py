@@ -11,13 +11,12 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from tinkering.errors import NonFiniteLossError
+from tinkering.gradients import Forward, compute_gradient, forward_of
 from tinkering.meter import Meter, accuracy_of
+from tinkering.processes import ALONE, Group
 from tinkering.stream import Batch, stream_of
 
 MOST_SKIPPED_IN_A_ROW = 10
-
-# (images, labels) -> (logits, mean loss)
-Forward = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def is_due(step: int, interval: int, num_steps: int) -> bool:
@@ -50,42 +49,6 @@ def _raise_if_not_finite(losses: list[Tensor], lrs: list[float], first_step: int
         raise NonFiniteLossError(first_step + index, lrs[index], losses[index].item())
 
 
-def forward_of(model: nn.Module, criterion: Callable[[Tensor, Tensor], Tensor]) -> Forward:
-    """(images, labels) -> (logits, loss): the model and its criterion as one function."""
-
-    def forward(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        logits = model(images)
-        return logits, criterion(logits, labels)
-
-    return forward
-
-
-def _backpropagate(
-    forward: Forward,
-    batches: Iterable[Batch],
-    num_samples: int,
-    device: torch.device | str,
-    autocast: AbstractContextManager,
-    scaler: torch.amp.GradScaler,
-) -> tuple[Tensor, Tensor]:
-    """Adds the gradient of the mean loss over all samples of the batches to the parameters'.
-
-    Returns that loss and the accuracy, scalar tensors.
-    """
-    losses, accuracies = [], []
-    for images, labels in batches:
-        images = images.to(device, non_blocking=True)
-        labels = labels.to(device, non_blocking=True)
-        share = len(labels) / num_samples
-        with autocast:
-            logits, loss = forward(images, labels)
-        loss = share * loss
-        scaler.scale(loss).backward()
-        losses.append(loss.detach())
-        accuracies.append(share * accuracy_of(logits.detach(), labels))
-    return sum(losses), sum(accuracies)
-
-
 def run_train_iterations(
     model: nn.Module,
     dataloader: Iterable[Batch],
@@ -108,6 +71,7 @@ def run_train_iterations(
     log: Callable[[int, float, float, float], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     progress_bar: Callable[..., tqdm] = tqdm,
+    group: Group = ALONE,
 ) -> tuple[float, float, int]:
     """Trains for num_train_iterations optimizer steps, however long the loader is.
 
@@ -135,6 +99,8 @@ def run_train_iterations(
             and the learning rate of the last step.
         should_stop: asked after each step; the call ends early when it says so.
         progress_bar: a tqdm, or what makes one from its arguments.
+        group: the processes that make each step together; each calls this with a loader of its
+            own samples of a step's, and all return the same.
 
     Returns:
         loss and accuracy (0..1), means over the samples seen in this call, and the step
@@ -166,10 +132,15 @@ def run_train_iterations(
         for images, labels in stream_of(dataloader, current_step).take(num_train_iterations):
             lr = optimizer.param_groups[0]["lr"]
             optimizer.zero_grad(set_to_none=True)
-            size = micro_batch_size or len(labels)
-            micro_batches = zip(images.split(size), labels.split(size), strict=True)
-            loss, accuracy = _backpropagate(
-                forward, micro_batches, len(labels), device, autocast, scaler
+            loss, accuracy, num_samples = compute_gradient(
+                model,
+                forward,
+                (images, labels),
+                device,
+                autocast,
+                scaler,
+                micro_batch_size,
+                group,
             )
             if look_at_each and not loss.isfinite():
                 error = NonFiniteLossError(current_step + 1, lr, loss.item())
@@ -183,8 +154,8 @@ def run_train_iterations(
                 if ema is not None:
                     ema.update_parameters(model)
                 lrs.append(lr)
-                segment.add(loss, accuracy, len(labels))
-                meter.add(loss, accuracy, len(labels))
+                segment.add(loss, accuracy, num_samples)
+                meter.add(loss, accuracy, num_samples)
             if scheduler is not None:
                 scheduler.step()
             current_step += 1
@@ -204,6 +175,7 @@ def run_train_iterations(
                 meter.clear()
             if should_stop():
                 break
+    group.average_buffers(model, *([ema] if ema else []))
     if not look_at_each:
         _raise_if_not_finite(segment.losses, lrs, first_step)
     loss, accuracy = segment.means()
@@ -219,6 +191,7 @@ def run_validation(
     *,
     autocast: AbstractContextManager | None = None,
     progress_bar: Callable[..., tqdm] = tqdm,
+    group: Group = ALONE,
 ) -> tuple[float, float]:
     """Scores the model, in eval mode, on one pass over the loader.
 
@@ -236,12 +209,14 @@ def run_validation(
     model.eval()
     with progress_bar(dataloader, desc="validate", unit="batch", leave=False) as bar:
         for images, labels in bar:
+            if not len(labels):  # fewer samples than processes
+                continue
             images = images.to(device, non_blocking=True)
             labels = labels.to(device, non_blocking=True)
             with autocast:
                 logits = model(images)
                 loss = criterion(logits, labels)
             meter.add(loss, accuracy_of(logits, labels), len(labels))
-    if not meter.sizes:
+    if not meter.sizes and group.size == 1:
         raise ValueError("the dataloader is empty: it gives no batch to validate on")
-    return meter.means()
+    return meter.means(group)

@@ -1,0 +1,67 @@
+"""One batch, trained on again and again: what network and optimizer cost, and nothing else.
+
+    python benchmarks/bare_step.py --width 64 --seconds 6
+
+The network, its memory format, the precision and the optimizer are those that
+run_gradient_based.py takes by default; the batch lies on the device already, and nothing is
+logged. Prints images a second.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from time import perf_counter
+
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from tinkering.device import choose_device, choose_precision, make_fast
+from tinkering.models import ResNet4StageCustom
+from tinkering.recipes import make_criterion, make_optimizer
+
+BATCH_SIZE = 64
+NUM_WARM_UP = 20  # steps before the time is taken
+
+
+def speed(width: int, seconds: float) -> float:
+    """Images a second of steps on one batch of 64, over so many seconds after the first steps."""
+    device = choose_device("auto")
+    make_fast(device, BATCH_SIZE)
+    precision = choose_precision("auto", device)
+    torch.manual_seed(0)
+    model = ResNet4StageCustom(width=width).to(device, memory_format=torch.channels_last)
+    optimizer = make_optimizer("adamw", model, lr=1e-3, weight_decay=1e-4)
+    criterion = make_criterion("cross_entropy")
+    images = torch.randn(BATCH_SIZE, 1, 28, 28, device=device)
+    labels = torch.randint(10, (BATCH_SIZE,), device=device)
+
+    def step() -> Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        with precision.autocast:
+            loss = criterion(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    for _ in range(NUM_WARM_UP):
+        step().item()
+    num_steps, started = 0, perf_counter()
+    while perf_counter() - started < seconds:
+        loss = step()
+        num_steps += 1
+    loss.item()  # waits for a GPU
+    return num_steps * BATCH_SIZE / (perf_counter() - started)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--width", type=int, default=64, help="channels of the first stage")
+    parser.add_argument("--seconds", type=float, default=6.0, help="how long to measure")
+    options = parser.parse_args()
+    print(speed(options.width, options.seconds))
+
+
+if __name__ == "__main__":
+    main()
