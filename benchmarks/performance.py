@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import time_to_accuracy  # noqa: E402
 from benchmarks.bars import Bar, spread  # noqa: E402
 from benchmarks.plotting import TRAINING, WHOLE  # noqa: E402
 from docs.make_readme import fill_in  # noqa: E402
@@ -38,6 +39,14 @@ def rounds_table(figures: dict) -> str:
     rounds = figures["rounds"]
     rows = [(what, *spread([found[what] for found in rounds])) for what in rounds[0]]
     return _table(("what", "median", "least to most"), rows)
+
+
+def time_table(figures: dict) -> str:
+    """What is claimed of the time to 99 %, and the recipes that it is claimed of."""
+    claims = bars_table(figures)
+    return (
+        claims + "\n\n" + _table(time_to_accuracy.HEADINGS, time_to_accuracy.rows(figures["runs"]))
+    )
 
 
 def plotting_table(figures: dict) -> str:
@@ -69,6 +78,8 @@ PARTS: dict[str, tuple[str, Callable[[dict], str]]] = {
     "throughput_conditions": ("throughput.json", conditions),
     "throughput_bars": ("throughput.json", bars_table),
     "throughput_rounds": ("throughput.json", rounds_table),
+    "time_conditions": ("time_to_accuracy.json", conditions),
+    "time_table": ("time_to_accuracy.json", time_table),
     "plotting_conditions": ("plotting.json", conditions),
     "plotting_table": ("plotting.json", plotting_table),
     "scaling_conditions": ("scaling.json", conditions),
