@@ -8,6 +8,7 @@ import torch
 
 from tests.conftest import ROOT
 from tinkering import checkpoint
+from tinkering.__main__ import COMMANDS
 from tinkering.state import FORMAT
 from tinkering.verify_resume import first_difference
 
@@ -86,14 +87,32 @@ def test_a_flag_that_it_chooses_itself_is_refused(tmp_path):
     assert done.stderr == "error: --save_path is chosen by verify-resume itself\n"
 
 
-def test_the_commands_are_listed_and_each_has_its_help(tmp_path):
+def test_a_preset_may_name_what_it_chooses_but_counts_in_steps_here(tmp_path):
+    done = tinkering("verify-resume", "--preset", "speedrun", cwd=tmp_path)
+    assert done.returncode == 2
+    expected = "error: verify-resume counts in steps: give it --num_total_iterations\n"
+    assert done.stderr == expected
+
+
+def test_the_commands_are_listed(tmp_path):
     listed = tinkering(cwd=tmp_path)
     assert listed.returncode == 0
-    assert "verify-resume" in listed.stdout
-    shown = tinkering("verify-resume", "--help", cwd=tmp_path)
-    assert shown.returncode == 0
-    assert shown.stdout.startswith("Trains with these flags without a break")
-    assert "--emnist_split" in shown.stdout
+    assert all(f"  {command} " in listed.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_its_help(tmp_path, command):
+    shown = tinkering(command, "--help", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert f"usage: python -m tinkering {command} " in shown.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_refuses_an_unknown_flag_in_one_line(tmp_path, command):
+    done = tinkering(command, "--lrr", "1", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: there is no flag --lrr")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_command_that_is_not_there_is_refused_with_the_nearest(tmp_path):

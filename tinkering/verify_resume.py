@@ -35,11 +35,7 @@ def verify_resume(**flags: object) -> None:
     The flags are those of run_gradient_based.py, with 300 steps where they name no number. What
     is written goes into a temporary folder. Exit code 0: identical; 1: not.
     """
-    if taken := [name for name in OURS if name in flags]:
-        raise InputError(f"--{taken[0]} is chosen by verify-resume itself")
-    if flags.get("num_total_epochs"):
-        raise InputError("verify-resume counts in steps: give it --num_total_iterations")
-    flags = SHORT | {"plots": False} | flags
+    flags = SHORT | {"plots": False} | _without_ours(flags)
     flags["checkpoint_interval_iters"] = max(1, flags["num_total_iterations"] // 5)
     with tempfile.TemporaryDirectory() as folder:
         straight, killed = Path(folder, "straight"), Path(folder, "killed")
@@ -51,6 +47,16 @@ def verify_resume(**flags: object) -> None:
         if difference := first_difference(straight, killed):
             raise DifferError(f"not identical: {difference}")
     print("identical: weights, optimizer, random states, metrics and best checkpoint")
+
+
+def _without_ours(flags: dict) -> dict:
+    """The flags but for those that are chosen here; a preset or a config may name them."""
+    taken = [name for name in OURS if name in flags]
+    if taken and not (flags.get("preset") or flags.get("config")):
+        raise InputError(f"--{taken[0]} is chosen by verify-resume itself")
+    if flags.get("num_total_epochs"):
+        raise InputError("verify-resume counts in steps: give it --num_total_iterations")
+    return {name: value for name, value in flags.items() if name not in OURS}
 
 
 def _start(flags: dict, save_path: Path) -> subprocess.Popen:
