@@ -61,9 +61,9 @@ class Screen:
         """A tqdm whose bar appears under the run's own; none where there is no terminal."""
         if not self.in_terminal:
             return tqdm(*args, **kwargs, disable=True)
-        # One column less than there is, as a full last column would wrap the line; and no
-        # steps a second, which the bar of the run tells as images/s.
-        kwargs |= {"file": self._line, "ncols": self.console.width - 1, "ascii": False}
+        # A full last column would wrap the line, and so would the ^C that a terminal shows; and
+        # no steps a second, which the bar of the run tells as images/s.
+        kwargs |= {"file": self._line, "ncols": self.console.width - 3, "ascii": False}
         kwargs["bar_format"] = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
         return tqdm(*args, **kwargs)
 
@@ -79,12 +79,10 @@ class Screen:
 
     def _render(self) -> Group:
         if self._bar is not None:
-            rate = self._bar.format_dict["rate"] or 0.0  # steps a second
-            self._progress.update(
-                self._task,
-                completed=self._segment_start + self._bar.n,
-                speed=rate * self.images_per_step,
-            )
+            rate = self._bar.format_dict["rate"]  # steps a second; none as a segment begins
+            speed = {"speed": rate * self.images_per_step} if rate else {}
+            completed = self._segment_start + self._bar.n
+            self._progress.update(self._task, completed=completed, **speed)
         return Group(self._progress.get_renderable(), Text(self._line.text, no_wrap=True))
 
     def table(self, title: str, rows: dict[str, str]) -> None:
