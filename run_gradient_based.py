@@ -143,7 +143,9 @@ def main(
     learner = Learner(model, optimizer, scheduler, precision.scaler, ema)
     batch_shape = batch_size, 1, image_size, image_size
     compiled = compile_forward(model, criterion, batch_shape, device, precision.autocast, compile)
-    shared = {"autocast": precision.autocast, "group": group}
+    num_in_step = train_loader.batch_sampler.batch_size
+    screen = Screen(num_total_iterations, num_in_step, quiet=not group.is_first)
+    shared = {"autocast": precision.autocast, "group": group, "progress_bar": screen.progress_bar}
     learn = partial(
         run_train_iterations,
         *(model, train_loader, optimizer, criterion, device),
@@ -158,8 +160,6 @@ def main(
     )
     scored = learner.scored_model
     score = partial(run_validation, scored, criterion=criterion, device=device, **shared)
-    num_in_step = train_loader.batch_sampler.batch_size
-    screen = Screen(num_total_iterations, num_in_step, quiet=not group.is_first)
     plan = report.plan(flags, device, model, compiled.line, num_classes, loaders, files)
     if summary:
         screen.line(layers.layer_table(model, batch_shape[1:], batch_size))
@@ -204,7 +204,7 @@ def main(
             screen.at_step(progress.step)
 
         def validate() -> None:
-            val_loss, val_accuracy = score(val_loader, progress_bar=screen.progress_bar)
+            val_loss, val_accuracy = score(val_loader)
             with stop.finishing():
                 is_best = progress.validated(val_accuracy, min_delta)
                 recipes.tell_validation(scheduler, val_loss)
@@ -236,7 +236,7 @@ def main(
                     save()
                     journal.lines(report.early(progress, num_total_iterations))
                     scored.load_state_dict(progress.best["model"])
-                    test = score(test_loader, progress_bar=screen.progress_bar)
+                    test = score(test_loader)
             except Stopped:
                 save()
                 journal.line(report.stopped(progress, stop))

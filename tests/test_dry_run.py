@@ -43,6 +43,7 @@ def test_packed_files_are_left_packed(tmp_path, mnist_dir):
     assert done.returncode == 0, done.stderr
     assert sorted(mnist_dir.rglob("*")) == before
     assert sorted(tmp_path.iterdir()) == [mnist_dir]
+    assert "step/s" not in done.stderr
 
 
 def test_it_downloads_nothing(tmp_path):
