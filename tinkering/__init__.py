@@ -24,6 +24,7 @@ recipes           optimizers, learning rates and losses, by name
 muon              an optimizer for weights as matrices
 device            which device, which precision
 threads           how many threads a CPU computes with
+allocator         memory that a step frees, kept for the next
 compiled          torch.compile, where it can be had
 processes         several processes that train one network
 stream            any loader's batches without an end, shared by the segments of a run

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 
+from tinkering.allocator import keep_freed_memory
 from tinkering.errors import InputError, OutOfMemoryError
 from tinkering.threads import limit_threads
 
@@ -38,12 +39,13 @@ def choose_device(name: str) -> torch.device:
 
 
 def make_fast(device: torch.device, batch_size: int, local_rank: int = 0) -> None:
-    """Sets what torch leaves slow: too many threads, and a CUDA device's exact float32.
+    """Sets what is slow when left alone: threads, freed memory, and a CUDA device's float32.
 
     Args:
         local_rank: which of the CUDA devices is this process's own.
     """
     limit_threads(batch_size)
+    keep_freed_memory()
     if device.type == "cuda":
         torch.cuda.set_device(local_rank)
         torch.set_float32_matmul_precision("high")  # TF32, in convolutions too
