@@ -9,6 +9,7 @@ logged. Prints images a second.
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
@@ -25,8 +26,8 @@ BATCH_SIZE = 64
 NUM_WARM_UP = 20  # steps before the time is taken
 
 
-def speed(width: int, seconds: float) -> float:
-    """Images a second of steps on one batch of 64, over so many seconds after the first steps."""
+def make_step(width: int) -> Callable[[], Tensor]:
+    """A function that makes one step on a batch of 64 and returns its loss."""
     device = choose_device("auto")
     make_fast(device, BATCH_SIZE)
     precision = choose_precision("auto", device)
@@ -45,6 +46,12 @@ def speed(width: int, seconds: float) -> float:
         optimizer.step()
         return loss
 
+    return step
+
+
+def speed(width: int, seconds: float) -> float:
+    """Images a second of steps over so many seconds after the first steps."""
+    step = make_step(width)
     for _ in range(NUM_WARM_UP):
         step().item()
     num_steps, started = 0, perf_counter()

@@ -14,7 +14,6 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import time_to_accuracy  # noqa: E402
 from benchmarks.bars import Bar, spread  # noqa: E402
-from benchmarks.plotting import TRAINING, WHOLE  # noqa: E402
 from docs.make_readme import fill_in  # noqa: E402
 
 DOCS = ROOT / "docs"
@@ -50,16 +49,13 @@ def time_table(figures: dict) -> str:
 
 
 def plotting_table(figures: dict) -> str:
-    """Seconds with and without plots, and what the one is of the other."""
-    rounds = figures["rounds"]
-    rows = []
-    for what in (TRAINING, WHOLE):
-        ratios = [
-            found[f"{what}, with plots"] / found[f"{what}, without plots"] for found in rounds
-        ]
-        rows.append((f"{what}, with plots / without", *spread(ratios)))
-    rows += [(what, *spread([found[what] for found in rounds])) for what in rounds[0]]
-    return _table(("what", "median", "least to most"), rows)
+    """What a drawing costs, a column for each width of the network."""
+    widths = figures["widths"]
+    rows = [
+        (what, *(f"{found[what]:.3g}" for found in widths.values()))
+        for what in next(iter(widths.values()))
+    ]
+    return _table(("what", *(f"width {width}" for width in widths)), rows)
 
 
 def scaling_table(figures: dict) -> str:

@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=FIGURES, help="write the figures here")
     options = parser.parse_args()
     data_dir_root = str(Path(options.data_dir_root).resolve())
-    found = conditions_of("python benchmarks/scaling.py")
+    found = conditions_of(f"python benchmarks/scaling.py --rounds {options.rounds}")
     started = perf_counter()
     rounds = []
     for _ in range(options.rounds):

@@ -95,8 +95,12 @@ class Journal:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._writer:
             self._writer.close()
-        if self._plots and self._metrics.rows and kind in (None, SystemExit):
+        if not self._plots:
+            return
+        if self._metrics.rows and kind in (None, SystemExit):
             self.lines(self._plots.finish())
+        else:
+            self._plots.kill()
 
     def line(self, text: str) -> None:
         self.screen.line(text)
@@ -147,7 +151,7 @@ class Journal:
         self.line(f"step {step:>6,}  valid  loss {loss:.4f}  accuracy {accuracy:7.2%}{note}")
         self._write_report({})
         if self._plots:
-            self._plots.start()
+            self._plots.draw()
 
     def results(self, rows: dict[str, str]) -> None:
         """The table at the end."""

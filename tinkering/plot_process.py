@@ -1,17 +1,24 @@
-"""A run's plots, drawn beside it in a process that takes only the time the run leaves."""
+"""A run's plots, drawn beside it by a process that takes only the time the run leaves."""
 
 import os
+import select
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from tinkering.atomic import remove_parts
+from tinkering.drawing import plot
+from tinkering.errors import InputError, WriteError
 
 ROOT = Path(__file__).parent.parent
 
 
 class PlotProcess:
-    """Draws what metrics.csv has, over and over, one process at a time.
+    """Draws what metrics.csv has whenever it is asked to; it ends with the process that made it.
+
+    One process draws all plots of a run, because importing matplotlib takes longer than drawing.
 
     Args:
         folder: of the run.
@@ -19,46 +26,87 @@ class PlotProcess:
 
     def __init__(self, folder: Path):
         self.folder = folder.resolve()
-        self._process: subprocess.Popen | None = None
-
-    def start(self) -> None:
-        """Begins to draw, unless it is still drawing what was there before."""
-        if self._process:
-            if self._process.poll() is None:
-                return
-            self._process.communicate()
-        self._process = self._begin()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tinkering.plot_process", str(self.folder)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            # So that Ctrl-C reaches the run alone. A session of its own would do that, too, but
+            # gets as much time as the run's, however low its priority (sched(7), autogroups).
+            process_group=0,
+        )
         if hasattr(os, "setpriority"):
+            # Where all cores are busy this is a hundredth of one; with SCHED_IDLE it came to
+            # nothing for minutes.
             os.setpriority(os.PRIO_PROCESS, self._process.pid, 19)
-        if hasattr(os, "SCHED_IDLE"):  # on Linux even less than the lowest priority
-            os.sched_setscheduler(self._process.pid, os.SCHED_IDLE, os.sched_param(0))
+
+    def draw(self) -> None:
+        """Asks for the plots, and waits for nothing."""
+        with suppress(BrokenPipeError):  # it has ended; finish says why
+            self._process.stdin.write(b"\n")
+            self._process.stdin.flush()
 
     def finish(self) -> list[str]:
-        """Draws a last time and waits for it; returns lines on what went wrong."""
-        if self._process:  # whatever it draws is out of date
-            self._kill()
-        self._process = self._begin()
+        """Has them drawn a last time and waits for it; returns lines on what went wrong."""
+        self.draw()
         try:
             _, errors = self._process.communicate()
         except BaseException:  # Ctrl-C: who asks for it does not want to wait
-            self._kill()
+            self.kill()
             raise
         if self._process.returncode == 0:
             return []
-        return [f"warning: no plots: {errors.strip().splitlines()[-1]}"]
+        lines = errors.decode(errors="replace").strip().splitlines()
+        reason = lines[-1] if lines else f"drawing ended with {self._process.returncode}"
+        return [f"warning: no plots: {reason}"]
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """Ends it at once; nothing half-drawn is left."""
         self._process.kill()
         self._process.communicate()
         remove_parts(self.folder / "plots")
 
-    def _begin(self) -> subprocess.Popen:
-        return subprocess.Popen(
-            [sys.executable, "-m", "tinkering", "plot", str(self.folder)],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # so that Ctrl-C reaches the run alone
-        )
+
+class Rests:
+    """Rests after pieces of work, twice as long as each had to wait for a core.
+
+    So a run on busy cores, which work beside it slows by two or three hundredths, is slowed for
+    a third of the time at most; where a core is free there is no rest.
+    """
+
+    def __init__(self):
+        self.begin()
+
+    def begin(self) -> None:
+        self._wall, self._busy = time.monotonic(), time.process_time()
+
+    def rest(self) -> None:
+        """Until it is time for the next piece, or until the standard input is at its end."""
+        waited = time.monotonic() - self._wall - (time.process_time() - self._busy)
+        if waited > 0.1 and hasattr(select, "poll"):  # Windows has none, and goes on
+            end = select.poll()
+            end.register(sys.stdin, 0)  # for the end alone: a word may wait
+            end.poll(2000 * waited)
+
+
+def main(folder: str) -> None:
+    """Draws at each word from the standard input, once for all that came while it was drawing."""
+    rests = Rests()
+    import matplotlib.backends.backend_agg  # noqa: F401  before the first word comes
+
+    error = None
+    rests.rest()
+    while os.read(sys.stdin.fileno(), 4096):
+        rests.begin()
+        error = None
+        try:
+            plot(folder)
+        except (InputError, WriteError) as found:  # the next time it may work
+            error = f"error: {found}"
+        rests.rest()
+    sys.exit(error)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
