@@ -6,7 +6,7 @@
 The default network is trained on one batch, in turn for a moment alone and for a moment beside a
 process that draws one plot after the other at the priority of a run's own. What is lost in the
 moments beside it, and how much of a drawing was done in them, tell what a drawing costs; and that
-is set against the steps between two validations. Four minutes on two cores.
+is set against the steps between two validations. Five minutes on two cores.
 """
 
 import argparse
@@ -105,7 +105,7 @@ def measure(width: int, rounds: int, seconds: float, folder: Path) -> dict[str, 
     slow_down = statistics.mean(slower)
     wall = seconds_of_drawing * rounds * seconds / used
     between = STEPS_BETWEEN / statistics.median(alone)
-    # After a drawing that took so long it rests for twice as long; see plot_process.Rests.
+    # After a drawing that took so long it rests for twice as long; see plot_process.rest.
     share = slow_down * wall / max(between, 3 * wall - 2 * seconds_of_drawing)
     return {
         "images/s alone": BATCH_SIZE * statistics.median(alone),

@@ -68,44 +68,30 @@ class PlotProcess:
         remove_parts(self.folder / "plots")
 
 
-class Rests:
-    """Rests after pieces of work, twice as long as each had to wait for a core.
-
-    So a run on busy cores, which work beside it slows by two or three hundredths, is slowed for
-    a third of the time at most; where a core is free there is no rest.
-    """
-
-    def __init__(self):
-        self.begin()
-
-    def begin(self) -> None:
-        self._wall, self._busy = time.monotonic(), time.process_time()
-
-    def rest(self) -> None:
-        """Until it is time for the next piece, or until the standard input is at its end."""
-        waited = time.monotonic() - self._wall - (time.process_time() - self._busy)
-        if waited > 0.1 and hasattr(select, "poll"):  # Windows has none, and goes on
-            end = select.poll()
-            end.register(sys.stdin, 0)  # for the end alone: a word may wait
-            end.poll(2000 * waited)
-
-
 def main(folder: str) -> None:
     """Draws at each word from the standard input, once for all that came while it was drawing."""
-    rests = Rests()
-    import matplotlib.backends.backend_agg  # noqa: F401  before the first word comes
-
     error = None
-    rests.rest()
     while os.read(sys.stdin.fileno(), 4096):
-        rests.begin()
+        wall, busy = time.monotonic(), time.process_time()
         error = None
         try:
             plot(folder)
         except (InputError, WriteError) as found:  # the next time it may work
             error = f"error: {found}"
-        rests.rest()
+        rest(time.monotonic() - wall - (time.process_time() - busy))
     sys.exit(error)
+
+
+def rest(waited: float) -> None:
+    """Rests for twice the seconds that a drawing had to wait for a core, or until the run ends.
+
+    So a run on busy cores, which work beside it slows by two or three hundredths, is slowed for
+    a third of the time at most; where a core is free there is no rest.
+    """
+    if waited > 0.1 and hasattr(select, "poll"):  # Windows has none, and goes on
+        end = select.poll()
+        end.register(sys.stdin, 0)  # for the end alone: a word may wait
+        end.poll(2000 * waited)
 
 
 if __name__ == "__main__":
