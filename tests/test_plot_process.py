@@ -84,7 +84,7 @@ def test_where_cores_are_busy_drawing_rests_twice_as_long_as_it_waited(
     assert rested == pytest.approx(expected)
 
 
-def test_a_rest_ends_with_the_run(run):
+def test_a_rest_ends_with_the_run():
     code = (
         "import sys; from tinkering import plot_process\n"
         "plot_process.rest(15.0)\n"
