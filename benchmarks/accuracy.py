@@ -6,7 +6,8 @@ Each recipe is run as a user runs it, once for each of three seeds, one run afte
 the test set is touched once a run. docs/accuracy.json gets the figures, the machine and the
 end of the console; `make readme` puts them into the README. mnist wants MNIST in the data
 folder (it is downloaded otherwise), chars74k wants Chars74K's pen strokes drawn in EMNIST's
-format under the names of the byclass split, glyphs needs nothing. Ten minutes on two cores.
+format under the names of the byclass split, glyphs needs nothing. Some
+ninety minutes on two cores, most of them for resnet18 and pytorch-example.
 """
 
 import argparse
@@ -30,6 +31,7 @@ SHORT_RESNET = (
 RECIPES = {
     "glyphs": "--dataset glyphs --emnist_split balanced --width 16 --num_total_iterations 1500",
     "mnist": "--dataset mnist --num_total_iterations 2000 --width 16",
+    "mnist-fp32": "--dataset mnist --num_total_iterations 2000 --width 16 --precision fp32",
     "chars74k": "--emnist_split byclass --width 16 --augment affine --num_total_iterations 1500",
     "pytorch-example": "--preset pytorch-example",
     "mlp-mnist": "--preset mlp-mnist",

@@ -1,6 +1,6 @@
 """One batch, trained on again and again: what network and optimizer cost, and nothing else.
 
-    python benchmarks/bare_step.py --width 64 --seconds 6
+    python benchmarks/bare_step.py --width 64 --seconds 6 [--compile]
 
 The network, its memory format, the precision and the optimizer are those that
 run_gradient_based.py takes by default; the batch lies on the device already, and nothing is
@@ -18,6 +18,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from tinkering.compiled import compile_forward
 from tinkering.device import choose_device, choose_precision, make_fast
 from tinkering.models import ResNet4StageCustom
 from tinkering.recipes import make_criterion, make_optimizer
@@ -26,8 +27,12 @@ BATCH_SIZE = 64
 NUM_WARM_UP = 20  # steps before the time is taken
 
 
-def make_step(width: int) -> Callable[[], Tensor]:
-    """A function that makes one step on a batch of 64 and returns its loss."""
+def make_step(width: int, compile: bool = False) -> Callable[[], Tensor]:
+    """A function that makes one step on a batch of 64 and returns its loss.
+
+    Args:
+        compile: the forward pass, as --compile does.
+    """
     device = choose_device("auto")
     make_fast(device, BATCH_SIZE)
     precision = choose_precision("auto", device)
@@ -37,11 +42,14 @@ def make_step(width: int) -> Callable[[], Tensor]:
     criterion = make_criterion("cross_entropy")
     images = torch.randn(BATCH_SIZE, 1, 28, 28, device=device)
     labels = torch.randint(10, (BATCH_SIZE,), device=device)
+    forward = compile_forward(
+        model, criterion, images.shape, device, precision.autocast, compile
+    ).forward
 
     def step() -> Tensor:
         optimizer.zero_grad(set_to_none=True)
         with precision.autocast:
-            loss = criterion(model(images), labels)
+            _, loss = forward(images, labels)
         loss.backward()
         optimizer.step()
         return loss
@@ -49,9 +57,9 @@ def make_step(width: int) -> Callable[[], Tensor]:
     return step
 
 
-def speed(width: int, seconds: float) -> float:
+def speed(width: int, seconds: float, compile: bool = False) -> float:
     """Images a second of steps over so many seconds after the first steps."""
-    step = make_step(width)
+    step = make_step(width, compile)
     for _ in range(NUM_WARM_UP):
         step().item()
     num_steps, started = 0, perf_counter()
@@ -66,8 +74,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--width", type=int, default=64, help="channels of the first stage")
     parser.add_argument("--seconds", type=float, default=6.0, help="how long to measure")
+    parser.add_argument("--compile", action="store_true", help="compile the forward pass")
     options = parser.parse_args()
-    print(speed(options.width, options.seconds))
+    print(speed(options.width, options.seconds, options.compile))
 
 
 if __name__ == "__main__":

@@ -27,9 +27,10 @@ class Bar(NamedTuple):
 
 def spread(rounds: Sequence[float], unit: str = "") -> tuple[str, str]:
     """Two cells of a table: the median, and the least to the most."""
-    median = f"{_shown(statistics.median(rounds))} {unit}".rstrip()
-    return median, f"{_shown(min(rounds))} to {_shown(max(rounds))}"
+    median = f"{shown(statistics.median(rounds))} {unit}".rstrip()
+    return median, f"{shown(min(rounds))} to {shown(max(rounds))}"
 
 
-def _shown(number: float) -> str:
+def shown(number: float) -> str:
+    """A figure in a cell of a table: three digits, or all of those before the point."""
     return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import time_to_accuracy  # noqa: E402
-from benchmarks.bars import Bar, spread  # noqa: E402
+from benchmarks.bars import Bar, shown, spread  # noqa: E402
 from docs.make_readme import fill_in  # noqa: E402
 
 DOCS = ROOT / "docs"
@@ -52,7 +52,7 @@ def plotting_table(figures: dict) -> str:
     """What a drawing costs, a column for each width of the network."""
     widths = figures["widths"]
     rows = [
-        (what, *(f"{found[what]:.3g}" for found in widths.values()))
+        (what, *(shown(found[what]) for found in widths.values()))
         for what in next(iter(widths.values()))
     ]
     return _table(("what", *(f"width {width}" for width in widths)), rows)

@@ -8,7 +8,7 @@ import string
 import pytest
 import torch
 
-from docs.make_readme import readme
+from docs.make_readme import PRESETS, preset_text, read_figures, readme
 from run_gradient_based import main
 from tests.conftest import ROOT
 from tinkering import checkpoint
@@ -17,7 +17,7 @@ from tinkering.flags import read_flags
 from tinkering.models import ARCHITECTURES
 
 TEXT = (ROOT / "README.md").read_text()
-COMMANDS = re.findall(r"python run_gradient_based\.py ([^\n`|]*)", TEXT)
+COMMANDS = re.findall(r"(?:python|torchrun .*) run_gradient_based\.py ([^\n`|]*)", TEXT)
 
 
 def test_its_tables_are_those_that_the_program_makes():
@@ -37,6 +37,12 @@ def test_its_commands_are_understood(command):
 def test_its_commands_around_a_run_are_understood(name, words):
     module, function, _ = COMMANDS_AROUND[name]
     read_flags(getattr(importlib.import_module(module), function), shlex.split(words))
+
+
+@pytest.mark.parametrize("path", sorted(PRESETS.glob("*")), ids=lambda path: path.stem)
+def test_the_presets_say_what_they_reach_as_it_was_measured(path):
+    assert path.read_text() == preset_text(path, read_figures("accuracy")), "run `make readme`"
+    assert re.search(r"^# (Reaches .* % on the test set|Takes .* minutes)", path.read_text(), re.M)
 
 
 def test_its_commands_were_found():
