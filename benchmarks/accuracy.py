@@ -4,16 +4,17 @@
 
 Each recipe is run as a user runs it, once for each of three seeds, one run after the other;
 the test set is touched once a run. docs/accuracy.json gets the figures, the machine and the
-end of the console; `make readme` puts them into the README. mnist wants MNIST in the data
-folder (it is downloaded otherwise), chars74k wants Chars74K's pen strokes drawn in EMNIST's
-format under the names of the byclass split, glyphs needs nothing. Some
-ninety minutes on two cores, most of them for resnet18 and pytorch-example.
+end of the console, docs/run.png the plot of one run; `make readme` puts the figures into the
+README. mnist wants MNIST in the data folder (it is downloaded otherwise), chars74k wants
+Chars74K's pen strokes drawn in EMNIST's format under the names of the byclass split, glyphs needs
+nothing. Some ninety minutes on two cores, most of them for resnet18 and pytorch-example.
 """
 
 import argparse
 import datetime
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,13 @@ from time import perf_counter
 import torch
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tinkering.drawing import plot  # noqa: E402
+
 FIGURES = ROOT / "docs" / "accuracy.json"
+PICTURE = ROOT / "docs" / "run.png"
+PICTURED = "pipeline"  # the recipe whose plot the README shows
 SEEDS = (0, 1, 2)
 SHORT_RESNET = (
     "--optimizer sgd --nesterov --weight_decay 5e-4 --schedule onecycle --label_smoothing 0.1"
@@ -43,8 +50,12 @@ RECIPES = {
 }
 
 
-def run(flags: str, seed: int, data_dir_root: str) -> dict:
-    """One run of the program: its results.json, its console, and its seconds from start to end."""
+def run(flags: str, seed: int, data_dir_root: str, picture: Path | None = None) -> dict:
+    """One run of the program: its results.json, its console, and its seconds from start to end.
+
+    Args:
+        picture: where to put the run's plot; None for no plot.
+    """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(ROOT / "run_gradient_based.py"), *flags.split()]
         command += ["--seed", str(seed), "--data_dir_root", data_dir_root, "--save_path", folder]
@@ -54,6 +65,9 @@ def run(flags: str, seed: int, data_dir_root: str) -> dict:
         seconds = perf_counter() - started
         (file,) = Path(folder).glob("*/results.json")
         results = json.loads(file.read_text())
+        if picture:
+            plot(str(file.parent))
+            shutil.copy(file.parent / "plots" / "epoch_metrics.png", picture)
     console = done.stdout.replace(folder, "saved_models").splitlines()[-11:]
     return {"results": results, "console": console, "seconds": seconds}
 
@@ -71,7 +85,8 @@ def main() -> None:
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help=", ".join(RECIPES))
     arguments = parser.parse_args()
     for recipe in arguments.recipes or RECIPES:
-        runs = [run(RECIPES[recipe], seed, arguments.data_dir_root) for seed in SEEDS]
+        picture = PICTURE if recipe == PICTURED else None
+        runs = [run(RECIPES[recipe], seed, arguments.data_dir_root, picture) for seed in SEEDS]
         figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
         figures[recipe] = {
             "command": f"python run_gradient_based.py {RECIPES[recipe]}",
