@@ -109,6 +109,11 @@ def join_group() -> Group:
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return ALONE
+    # Defaults of its functions are the group there is when they are defined. The first optimizer's
+    # step would import it; then the group could not be taken down at exit, and one exit in ten
+    # aborted because gloo's threads outlived the interpreter.
+    from torch.distributed.nn import functional  # noqa: F401
+
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(backend, timeout=PATIENCE)
     atexit.register(distributed.destroy_process_group)
