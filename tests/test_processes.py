@@ -88,7 +88,7 @@ def test_a_signal_to_one_stops_all_and_one_process_goes_on(folder):
             break
     os.kill(pid_of_rank(1, process.pid), signal.SIGTERM)
     code, shown, _ = finish(process)
-    assert code != 0
+    assert code != 0, shown
     told = re.search(r"stopped by SIGTERM after step ([\d,]+); saved", shown)
     step = int(told[1].replace(",", ""))
     assert 100 <= step < 3000

@@ -3,6 +3,7 @@ import time
 
 import pytest
 
+from tinkering.processes import Group
 from tinkering.stopping import Stopped, Stopper
 
 
@@ -52,6 +53,19 @@ def test_a_stop_before_there_is_anything_to_save_ends_the_program_by_its_code(ca
         signal.raise_signal(signal.SIGTERM)
     assert ending.value.code == 143
     assert capsys.readouterr().err == "stopped by SIGTERM; the same command goes on\n"
+
+
+def test_a_signal_that_comes_while_the_processes_agree_is_not_lost():
+    class Interrupted(Group):
+        def largest(self, number):
+            if not number:
+                signal.raise_signal(signal.SIGTERM)
+            return number
+
+    with Stopper(group=Interrupted(rank=1, size=2)) as stop:
+        assert not stop.is_requested()
+        assert stop.is_requested()
+        assert (stop.requested, stop.exit_code) == ("SIGTERM", 143)
 
 
 def test_afterwards_signals_do_what_they_did_before():

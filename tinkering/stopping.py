@@ -39,7 +39,9 @@ class Stopper:
 
     def __init__(self, max_minutes: float | None = None, group: Group = ALONE):
         self._group = group
-        self._number = 0  # of what asks for the stop; 0 for nothing
+        # The number of what asks for the stop, or 0: of this process, and of any of them. They are
+        # two, so that a signal that comes while the processes agree is not written over.
+        self._asked = self._agreed = 0
         self._finishing = False
         self._time_is_up = False
         self._timer = threading.Timer(60 * (max_minutes or 0), self._end_of_time)
@@ -64,16 +66,17 @@ class Stopper:
     @property
     def requested(self) -> str:
         """By what, or ""."""
-        return WORDS.get(self._number, "")
+        return WORDS.get(self._agreed or self._asked, "")
 
     @property
     def exit_code(self) -> int:
-        return 0 if self._number == END_OF_TIME else 128 + self._number
+        number = self._agreed or self._asked
+        return 0 if number == END_OF_TIME else 128 + number
 
     def is_requested(self) -> bool:
         """Whether a stop is asked for, of any of the processes; each has to ask."""
-        self._number = self._group.largest(self._number)
-        return self._number > 0
+        self._agreed = self._group.largest(self._asked)
+        return self._agreed > 0
 
     def raise_if_requested(self) -> None:
         """Raises Stopped if a stop is asked for, of any of the processes; each has to ask."""
@@ -97,9 +100,9 @@ class Stopper:
             signal.raise_signal(signal.SIGTERM)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self._number and self._group.size == 1:
+        if self._asked and self._group.size == 1:
             raise KeyboardInterrupt
         is_end_of_time = self._time_is_up and number == signal.SIGTERM
-        self._number = self._number or (END_OF_TIME if is_end_of_time else number)
+        self._asked = self._asked or (END_OF_TIME if is_end_of_time else number)
         if not self._finishing and self._group.size == 1:
             raise Stopped
