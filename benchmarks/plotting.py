@@ -54,7 +54,7 @@ def write_metrics(folder: Path, num_steps: int = 20_000) -> None:
 
 @contextmanager
 def drawing(folder: Path) -> Iterator[tuple[subprocess.Popen, float]]:
-    """A process that draws again and again, for now stopped, and its seconds for one drawing."""
+    """A process that draws again and again, paused at first, and its seconds for one drawing."""
     process = subprocess.Popen(
         [sys.executable, "-c", DRAWING, str(folder)],
         cwd=ROOT,

@@ -35,18 +35,18 @@ def drawn(run):
 BOTH = {"batch_metrics.png", "epoch_metrics.png"}
 
 
-def wait_for(happened):
+def comes_true(happened):
     deadline = time.monotonic() + 60
     while not happened() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert happened()
+    return happened()
 
 
 def test_plots_are_drawn_while_the_run_goes_on(run, plots):
     started = time.perf_counter()
     plots.draw()
     assert time.perf_counter() - started < 0.25  # it does not wait for the plots
-    wait_for(lambda: drawn(run) == BOTH)
+    assert comes_true(lambda: drawn(run) == BOTH)
     assert plots._process.poll() is None  # and draws the next ones
 
 
@@ -103,7 +103,7 @@ def test_a_rest_ends_with_the_run():
 
 def test_at_the_end_what_was_added_last_is_drawn(run, plots):
     plots.draw()
-    wait_for(lambda: drawn(run) == BOTH)
+    assert comes_true(lambda: drawn(run) == BOTH)
     early = (run / "plots" / "epoch_metrics.png").read_bytes()
     metrics = run / "metrics.csv"
     metrics.write_text(metrics.read_text() + metrics.read_text().splitlines()[-1] + "\n")
@@ -160,7 +160,7 @@ def test_drawing_ends_with_the_run_even_if_that_is_killed(run):
     )
     done = subprocess.run([sys.executable, "-c", code, str(run)], capture_output=True, text=True)
     status = Path(f"/proc/{int(done.stdout)}/status")
-    wait_for(lambda: not status.exists() or "zombie" in status.read_text())
+    assert comes_true(lambda: not status.exists() or "zombie" in status.read_text())
 
 
 def test_the_process_that_draws_does_not_load_torch(run):

@@ -36,7 +36,10 @@ def test_its_commands_are_understood(command):
 )
 def test_its_commands_around_a_run_are_understood(name, words):
     module, function, _ = COMMANDS_AROUND[name]
-    read_flags(getattr(importlib.import_module(module), function), shlex.split(words))
+    found = read_flags(getattr(importlib.import_module(module), function), shlex.split(words))
+    values = [value if isinstance(value, tuple) else (value,) for value in found.values()]
+    given = [word for word in shlex.split(words) if not word.startswith("--")]
+    assert [str(one) for value in values for one in value] == given
 
 
 @pytest.mark.parametrize("path", sorted(PRESETS.glob("*")), ids=lambda path: path.stem)
