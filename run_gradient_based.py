@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from tinkering import cli, options
+from tinkering.cli import options
+from tinkering.cli import run as cli
 
 
 def main(
@@ -78,18 +79,22 @@ def main(
     # Not at the top: --help and a mistyped flag are answered before torch is loaded.
     import torch
 
-    from tinkering import checkpoint, extras, layers, parts, recipes, report
-    from tinkering.compiled import compile_forward
-    from tinkering.device import choose_device, choose_precision, enough_memory, make_fast
-    from tinkering.dry_run import rehearse
+    from tinkering import extras
+    from tinkering.data import splits as parts
     from tinkering.emnist_dataset import get_emnist_dataloaders
-    from tinkering.journal import Journal, Silence
     from tinkering.models import arguments_of, build
-    from tinkering.processes import join_group
-    from tinkering.resume import RunFiles
-    from tinkering.screen import Screen
-    from tinkering.state import Learner
-    from tinkering.stopping import Stopped, Stopper
+    from tinkering.optim import recipes
+    from tinkering.reporting import layers, report
+    from tinkering.reporting.console import Screen
+    from tinkering.reporting.dry_run import rehearse
+    from tinkering.reporting.journal import Journal, Silence
+    from tinkering.runs import checkpoint
+    from tinkering.runs.layout import RunFiles
+    from tinkering.runs.state import Learner
+    from tinkering.runtime.compiling import compile_forward
+    from tinkering.runtime.device import choose_device, choose_precision, enough_memory, make_fast
+    from tinkering.runtime.distributed import join_group
+    from tinkering.runtime.signals import Stopped, Stopper
     from tinkering.train import is_due, next_due, run_train_iterations, run_validation
 
     extras.check(arch, tensorboard)

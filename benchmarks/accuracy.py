@@ -26,7 +26,7 @@ import torch
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tinkering.drawing import plot  # noqa: E402
+from tinkering.commands.plot import plot  # noqa: E402
 
 FIGURES = ROOT / "docs" / "accuracy.json"
 PICTURE = ROOT / "docs" / "run.png"

@@ -6,9 +6,9 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from tinkering.augment import ROTATION, SCALE, SHEAR, SHIFT, random_affine
-from tinkering.batches import NUM_DRAWS
-from tinkering.vision import torchvision  # noqa: F401  mends the import below
+from tinkering.data.augment import ROTATION, SCALE, SHEAR, SHIFT, random_affine
+from tinkering.data.loader import NUM_DRAWS
+from tinkering.models.vision import torchvision  # noqa: F401  mends the import below
 
 BATCH_SIZE = 64
 OURS, THEIRS = "random_affine, images/s", "torchvision's RandomAffine, images/s"

@@ -18,10 +18,10 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tinkering.compiled import compile_forward
-from tinkering.device import choose_device, choose_precision, make_fast
 from tinkering.models import ResNet4StageCustom
-from tinkering.recipes import make_criterion, make_optimizer
+from tinkering.optim.recipes import make_criterion, make_optimizer
+from tinkering.runtime.compiling import compile_forward
+from tinkering.runtime.device import choose_device, choose_precision, make_fast
 
 BATCH_SIZE = 64
 NUM_WARM_UP = 20  # steps before the time is taken

@@ -32,8 +32,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.damages import Damage
 from benchmarks.formats import FORMATS, Format
-from tinkering import checkpoint
 from tinkering.errors import DataError, InputError
+from tinkering.runs import checkpoint
 
 REFUSED, HARMLESS, ONE_BEFORE = RIGHT = ("refused", "harmless", "one before")
 KINDS = [(name, damage) for name, form in FORMATS.items() for damage in form.damages]

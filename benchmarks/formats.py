@@ -13,9 +13,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from benchmarks import damages as way
 from benchmarks.damages import NUM_IMAGES, Damage, pack, rezip
-from tinkering import checkpoint
 from tinkering.emnist_dataset import load_images
-from tinkering.state import Learner, Progress, StateFile
+from tinkering.runs import checkpoint
+from tinkering.runs.state import Learner, Progress, StateFile
 
 
 class Reading(NamedTuple):

@@ -25,12 +25,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks import startup
 from benchmarks.speeds import shown_by
 from benchmarks.throughput import conditions_of
-from tinkering import checkpoint
-from tinkering.compiled import compile_forward
-from tinkering.device import choose_device, choose_precision, make_fast
-from tinkering.drawing import read_metrics
+from tinkering.commands.plot import read_metrics
 from tinkering.models import ResNet4StageCustom
-from tinkering.recipes import make_criterion, make_optimizer
+from tinkering.optim.recipes import make_criterion, make_optimizer
+from tinkering.runs import checkpoint
+from tinkering.runtime.compiling import compile_forward
+from tinkering.runtime.device import choose_device, choose_precision, make_fast
 
 FIGURES = Path(__file__).parent.parent / "docs" / "gpu.json"
 BATCH_SIZES = (64, 256, 1024)

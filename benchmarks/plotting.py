@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.bare_step import BATCH_SIZE, NUM_WARM_UP, make_step
 from benchmarks.throughput import conditions_of
-from tinkering import checkpoint
-from tinkering.metrics import MetricsFile
+from tinkering.runs import checkpoint
+from tinkering.runs.metrics import MetricsFile
 
 ROOT = Path(__file__).parent.parent
 FIGURES = ROOT / "docs" / "plotting.json"
@@ -34,7 +34,7 @@ WIDTHS = 64, 16
 STEPS_BETWEEN = 500  # from validation to validation, by default
 DRAWING = """
 import sys, time
-from tinkering.drawing import plot
+from tinkering.commands.plot import plot
 while True:
     started = time.process_time()
     plot(sys.argv[1])

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.speeds import BATCH_SIZE, ROOT
 from benchmarks.throughput import conditions_of
-from tinkering import checkpoint
+from tinkering.runs import checkpoint
 
 FIGURES = Path(__file__).parent.parent / "docs" / "scaling.json"
 STEPS = {64: 30, 16: 200}  # of each width

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from tinkering import checkpoint, state
+from tinkering.commands.verify_resume import first_difference
+from tinkering.data.idx import save_idx
 from tinkering.errors import DataError, InputError
-from tinkering.metrics import COLUMNS
-from tinkering.sources import save_idx
-from tinkering.state import StateFile
-from tinkering.verify_resume import first_difference
+from tinkering.runs import checkpoint, state
+from tinkering.runs.metrics import COLUMNS
+from tinkering.runs.state import StateFile
 
 FLAGS = {
     "dataset": "mnist",

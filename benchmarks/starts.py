@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from run_gradient_based import main
-from tinkering import cli
+from tinkering.cli import run as cli
 
 PAUSE = 0.002  # seconds
 NUM_PIECES = 8  # that a file is written in
@@ -32,7 +32,7 @@ FILES = (
 )
 
 # What main imports late is there before the first fork.
-for module in ("fire", "rich.traceback", "tinkering.models", "tinkering.report"):
+for module in ("fire", "rich.traceback", "tinkering.models", "tinkering.reporting.report"):
     importlib.import_module(module)
 
 
@@ -157,7 +157,7 @@ def _exit_code_of(words: list[str]) -> int:
 
 
 def _slow_down_saves(window: Window) -> None:
-    """Replaces, in this process, the calls that tinkering.atomic saves files by."""
+    """Replaces, in this process, the calls that tinkering.files saves files by."""
     fast_open, fast_replace, fast_unlink, fast_fsync = (
         Path.open,
         Path.replace,

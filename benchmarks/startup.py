@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 
-from tinkering.sources import save_idx
+from tinkering.data.idx import save_idx
 
 ROOT = Path(__file__).parent.parent
 BYCLASS = {"train": 697_932, "test": 116_323}  # images

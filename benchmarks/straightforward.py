@@ -21,7 +21,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tinkering.models import ResNet4StageCustom
-from tinkering.vision import torchvision
+from tinkering.models.vision import torchvision
 
 BATCH_SIZE = 64
 NUM_WARM_UP = 20  # steps before the time is taken

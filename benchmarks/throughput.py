@@ -35,8 +35,8 @@ from benchmarks.speeds import (
     label,
     speeds,
 )
-from tinkering import checkpoint
-from tinkering.device import choose_device, choose_precision, make_fast
+from tinkering.runs import checkpoint
+from tinkering.runtime.device import choose_device, choose_precision, make_fast
 
 FIGURES = Path(__file__).parent.parent / "docs" / "throughput.json"
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks import accuracy
 from benchmarks.bars import Bar
 from benchmarks.throughput import conditions_of
-from tinkering import checkpoint
+from tinkering.runs import checkpoint
 
 ROOT = Path(__file__).parent.parent
 FIGURES = ROOT / "docs" / "time_to_accuracy.json"

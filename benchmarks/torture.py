@@ -31,7 +31,7 @@ from benchmarks import damage
 from benchmarks.full_disk import fill_up
 from benchmarks.small_runs import SmallRun, write_mnist
 from benchmarks.starts import FILES, SAVE_SECONDS, Start
-from tinkering import checkpoint
+from tinkering.runs import checkpoint
 
 INSIDE, ANY_MOMENT = "SIGKILL inside a save", "SIGKILL at any moment"
 TERM, INT, TWO_INTS = "SIGTERM", "SIGINT", "two SIGINTs"

@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.bars import shown  # noqa: E402
 from run_gradient_based import main  # noqa: E402
-from tinkering.cli import describe  # noqa: E402
+from tinkering.cli.run import describe  # noqa: E402
 
 DATA = {
     "glyphs": "glyphs, 47 classes",
@@ -33,7 +33,7 @@ DATA = {
     "preact20": "MNIST, ResNet-20 with pre-activation",
     "resnet18": "MNIST, ResNet-18",
 }
-PRESETS = ROOT / "configs"
+PRESETS = ROOT / "tinkering" / "cli" / "presets"
 TIMES = "train_seconds", "wall_seconds"
 
 
@@ -155,8 +155,8 @@ def fill_in(text: str, **parts: str) -> str:
 def draw_picture() -> None:
     import numpy as np
 
-    from tinkering.glyphs import draw_glyphs
-    from tinkering.plots import contact_sheet
+    from tinkering.data.glyphs import draw_glyphs
+    from tinkering.reporting.plots import contact_sheet
 
     classes = string.digits + string.ascii_uppercase + string.ascii_lowercase
     labels = np.tile(np.arange(62), 12)

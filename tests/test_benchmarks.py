@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import performance, speeds, startup, straightforward, throughput
 from benchmarks.bars import Bar
-from tests.conftest import ROOT, random_part, write_part
+from tests.helpers import ROOT, random_part, write_part
 
 
 @pytest.fixture

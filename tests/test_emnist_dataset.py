@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from tests.conftest import idx_bytes, random_part, write_part
+from tests.helpers import idx_bytes, random_part, write_part
 from tinkering.emnist_dataset import (
     get_emnist_dataloaders,
     load_images,

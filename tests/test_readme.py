@@ -10,11 +10,11 @@ import torch
 
 from docs.make_readme import PRESETS, preset_text, read_figures, readme
 from run_gradient_based import main
-from tests.conftest import ROOT
-from tinkering import checkpoint
+from tests.helpers import ROOT
 from tinkering.__main__ import COMMANDS as COMMANDS_AROUND
-from tinkering.flags import read_flags
+from tinkering.cli.flags import read_flags
 from tinkering.models import ARCHITECTURES
+from tinkering.runs import checkpoint
 
 TEXT = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"(?:python|torchrun .*) run_gradient_based\.py ([^\n`|]*)", TEXT)

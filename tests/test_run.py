@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from run_gradient_based import main
-from tests.conftest import ROOT, run_program
+from tests.helpers import ROOT, run_program
 from tinkering.models import ARCHITECTURES
 
 QUICK = ["--width", "4", "--num_total_iterations", "25", "--eval_interval_iters", "10"]

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT, random_part, run_program, write_part
+from tests.helpers import ROOT, random_part, run_program, write_part
 from tests.test_run import MNIST, results_of
-from tinkering.verify_resume import first_difference
+from tinkering.commands.verify_resume import first_difference
 
 RUN = [*MNIST, "--width", "2", "--num_total_iterations", "300", "--eval_interval_iters", "70"]
 RUN += ["--log_interval_iters", "20", "--batch_size", "16", "--augment", "affine"]

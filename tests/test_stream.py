@@ -5,7 +5,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from tests.test_train import Recorder, loader, train, training
-from tinkering.batches import ImageDataset, make_loader
+from tinkering.data.loader import ImageDataset, make_loader
 
 
 def test_a_loader_shorter_than_the_run_is_passed_over_again_with_a_fresh_shuffle_each_time():

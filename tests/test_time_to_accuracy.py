@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import baselines, time_to_accuracy
-from tests.conftest import random_part, write_part
+from tests.helpers import random_part, write_part
 
 
 @pytest.fixture

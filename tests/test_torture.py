@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.reliability import DOCS, page
-from tests.conftest import ROOT
+from tests.helpers import ROOT
 
 CARELESS = """
 import sys
 from contextlib import contextmanager
 from benchmarks import torture
-from tinkering import checkpoint
+from tinkering.runs import checkpoint
 
 careful = checkpoint.replace_file
 

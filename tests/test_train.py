@@ -6,7 +6,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from tqdm import tqdm
 
 from tinkering.meter import Meter
-from tinkering.recipes import make_scheduler
+from tinkering.optim.recipes import make_scheduler
 from tinkering.train import is_due, next_due, run_train_iterations, run_validation
 
 

@@ -4,18 +4,18 @@ import difflib
 import importlib
 import sys
 
-from tinkering import cli
+from tinkering.cli import run as cli
 
 # name: (module, function, what it does)
 COMMANDS = {
     "compare": (
-        "tinkering.compare",
+        "tinkering.commands.compare",
         "compare",
         "sets runs side by side: a table and a plot of validation accuracy",
     ),
-    "plot": ("tinkering.drawing", "plot", "draws the metrics of runs anew"),
+    "plot": ("tinkering.commands.plot", "plot", "draws the metrics of runs anew"),
     "verify-resume": (
-        "tinkering.verify_resume",
+        "tinkering.commands.verify_resume",
         "verify_resume",
         "trains twice, once killed in the middle, and compares bit by bit",
     ),

@@ -8,13 +8,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from tinkering import sources
-from tinkering.augment import AUGMENTATIONS
-from tinkering.batches import ImageDataset, make_loader
-from tinkering.device import has_room
+from tinkering.data import idx as sources
+from tinkering.data.augment import AUGMENTATIONS
+from tinkering.data.datasets import EMNIST_CLASSES, open_family
+from tinkering.data.glyphs import draw_glyphs
+from tinkering.data.loader import ImageDataset, make_loader
 from tinkering.errors import DataError, InputError
-from tinkering.glyphs import draw_glyphs
-from tinkering.mnist_family import EMNIST_CLASSES, open_family
+from tinkering.runtime.device import has_room
 
 DATASETS = ("emnist", "mnist", "fashion_mnist", "kmnist", "glyphs")
 

@@ -26,7 +26,7 @@ def import_extra(module: str, wanted_by: str) -> ModuleType:
     """
     package = module.partition(".")[0]
     if package == "timm":  # imports torchvision, which this makes importable where it is not
-        import tinkering.vision  # noqa: F401
+        import tinkering.models.vision  # noqa: F401
     try:
         return importlib.import_module(module)
     except ImportError as error:

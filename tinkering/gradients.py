@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tinkering.meter import accuracy_of
-from tinkering.processes import ALONE, Group
+from tinkering.runtime.distributed import ALONE, Group
 from tinkering.stream import Batch
 
 # (images, labels) -> (logits, mean loss)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from tinkering.processes import ALONE, Group
+from tinkering.runtime.distributed import ALONE, Group
 
 
 def _mean(values: list[Tensor], sizes: list[int]) -> float:

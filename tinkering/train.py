@@ -13,7 +13,7 @@ from tqdm import tqdm
 from tinkering.errors import NonFiniteLossError
 from tinkering.gradients import Forward, compute_gradient, forward_of
 from tinkering.meter import Meter, accuracy_of
-from tinkering.processes import ALONE, Group
+from tinkering.runtime.distributed import ALONE, Group
 from tinkering.stream import Batch, stream_of
 
 MOST_SKIPPED_IN_A_ROW = 10

@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader
+
+from tinkering.data.augment import random_affine
+from tinkering.data.loader import ImageDataset, StepSampler, make_loader
+
+
+def dataset(num_images=50, **kwargs):
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(rng.integers(0, 256, (num_images, 6, 6), dtype=np.uint8))
+    return ImageDataset(images, torch.arange(num_images), mean=0.25, std=0.5, **kwargs)
+
+
+def draws(sampler, num_batches):
+    """The first batches of the sampler's stream, from the step it is set to."""
+    found = []
+    while len(found) < num_batches:
+        found += [(draw.step, draw.indices.tolist()) for draw in sampler]
+    return found[:num_batches]
+
+
+@given(
+    num_samples=st.integers(1, 60),
+    batch_size=st.integers(1, 20),
+    seed=st.integers(0, 2**32 - 1),
+    step=st.integers(0, 200),
+)
+def test_a_batch_is_a_function_of_seed_and_step(num_samples, batch_size, seed, step):
+    from_the_start = draws(StepSampler(num_samples, batch_size, seed), step + 3)
+    resumed = StepSampler(num_samples, batch_size, seed)
+    resumed.set_step(step)
+    assert draws(resumed, 3) == from_the_start[step:]
+
+
+@given(num_samples=st.integers(1, 60), batch_size=st.integers(1, 20), seed=st.none() | st.just(3))
+def test_every_pass_has_every_sample_once(num_samples, batch_size, seed):
+    sampler = StepSampler(num_samples, batch_size, seed)
+    for _ in range(3):
+        batches = [indices for _, indices, *_ in sampler]
+        assert len(batches) == len(sampler)
+        assert sorted(torch.cat(batches).tolist()) == list(range(num_samples))
+
+
+@given(num_samples=st.integers(1, 60), batch_size=st.integers(1, 20), step=st.integers(0, 99))
+def test_samples_drawn_are_counted_with_short_batches_as_short(num_samples, batch_size, step):
+    sampler = StepSampler(num_samples, batch_size, seed=0)
+    drawn = sum(len(indices) for _, indices, *_ in draws(sampler, step))
+    assert sampler.num_drawn(step) == drawn
+
+
+def test_passes_and_seeds_are_shuffled_differently():
+    sampler = StepSampler(100, 100, seed=0)
+    first, second = (draw.indices.tolist() for _ in range(2) for draw in sampler)
+    (other,) = (draw.indices.tolist() for draw in StepSampler(100, 100, seed=1))
+    assert first != second
+    assert first != other
+    assert first != list(range(100))
+
+
+def test_seeds_far_apart_differ_too():
+    """torch's own CPU generator looks at the low 32 bits of a seed only."""
+    (low,) = (draw.indices.tolist() for draw in StepSampler(100, 100, seed=1))
+    (high,) = (draw.indices.tolist() for draw in StepSampler(100, 100, seed=1 + 2**32))
+    assert low != high
+
+
+def test_without_a_seed_the_order_is_the_files_at_every_pass():
+    loader = make_loader(dataset(), batch_size=8)
+    for _ in range(2):
+        assert torch.cat([labels for _, labels in loader]).tolist() == list(range(50))
+
+
+def test_a_loader_gives_normalised_floats_and_the_labels_that_belong_to_them():
+    data = dataset()
+    for images, labels in make_loader(data, batch_size=16, seed=5):
+        expected = (data.images[labels].float() / 255 - 0.25) / 0.5
+        assert images.dtype == torch.float32
+        assert images.is_contiguous()
+        torch.testing.assert_close(images, expected.unsqueeze(1))
+
+
+def test_transposed_images_come_out_transposed():
+    data = dataset()
+    turned = ImageDataset(data.images.transpose(1, 2), data.labels, 0.25, 0.5)
+    (images, _), (expected, _) = (next(iter(make_loader(d, 50))) for d in (turned, data))
+    assert images.is_contiguous()
+    assert torch.equal(images, expected.transpose(2, 3))
+
+
+def test_a_subset_gives_out_its_own_samples_only():
+    part = dataset().only(torch.tensor([3, 30, 31]))
+    assert len(part) == 3
+    assert torch.cat([labels for _, labels in make_loader(part, 2)]).tolist() == [3, 30, 31]
+
+
+def test_one_sample_is_had_by_its_index():
+    data = dataset()
+    image, label = data[7]
+    assert image.shape == (1, 6, 6)
+    assert label == 7
+    torch.testing.assert_close(image[0], (data.images[7].float() / 255 - 0.25) / 0.5)
+    assert data[-1][1] == 49
+    with pytest.raises(IndexError):
+        data[50]
+
+
+def test_any_other_loader_can_draw_from_the_data_too():
+    data = dataset()
+    images, labels = next(iter(DataLoader(data, batch_size=3)))
+    assert labels.tolist() == [0, 1, 2]
+    assert torch.equal(images[2], data[2][0])
+
+
+def test_the_global_random_state_is_left_alone():
+    state = torch.get_rng_state()
+    for _ in make_loader(dataset(augment=random_affine), batch_size=8, seed=0):
+        pass
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_augmented_batches_are_a_function_of_seed_and_step_too():
+    def batch(seed, step):
+        loader = make_loader(dataset(augment=random_affine, seed=seed), 50, seed=0)
+        loader.batch_sampler.set_step(step)
+        images, labels = next(iter(loader))
+        return images[labels.argsort()]
+
+    assert torch.equal(batch(0, 3), batch(0, 3))
+    assert not torch.equal(batch(0, 3), batch(0, 4))
+    assert not torch.equal(batch(0, 3), batch(1, 3))
+
+
+def test_the_data_are_not_changed_by_drawing_them():
+    data = dataset(augment=random_affine)
+    before = data.images.clone()
+    for _ in make_loader(data, 8, seed=0):
+        pass
+    assert torch.equal(data.images, before)
+
+
+def test_images_on_a_device_give_the_same_batches():
+    """The device is the CPU here; what is moved is the same for each."""
+    here = dataset(20, augment=random_affine, subset=torch.arange(3, 17))
+    for batch, expected in zip(
+        make_loader(here.to("cpu"), 4, 0), make_loader(here, 4, 0), strict=True
+    ):
+        torch.testing.assert_close(batch, expected, rtol=0, atol=0)
