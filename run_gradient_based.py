@@ -80,17 +80,20 @@ def main(
     import torch
 
     from tinkering import extras
-    from tinkering.data import splits as parts
-    from tinkering.emnist_dataset import get_emnist_dataloaders
+    from tinkering.data.loader import make_loaders
+    from tinkering.data.splits import make_splits
+    from tinkering.emnist_dataset import load_datasets
     from tinkering.models import arguments_of, build
-    from tinkering.optim import recipes
+    from tinkering.optim.losses import make_criterion
+    from tinkering.optim.optimizers import make_ema, make_optimizer
+    from tinkering.optim.schedules import make_scheduler, step_with_validation
     from tinkering.reporting import layers, report
-    from tinkering.reporting.console import Screen
+    from tinkering.reporting.console import RunConsole
     from tinkering.reporting.dry_run import rehearse
-    from tinkering.reporting.journal import Journal, Silence
+    from tinkering.reporting.journal import Journal, NullJournal
     from tinkering.runs import checkpoint
     from tinkering.runs.layout import RunFiles
-    from tinkering.runs.state import Learner
+    from tinkering.runs.state import TrainState
     from tinkering.runtime.compiling import compile_forward
     from tinkering.runtime.device import choose_device, choose_precision, enough_memory, make_fast
     from tinkering.runtime.distributed import join_group
@@ -106,22 +109,25 @@ def main(
     if not dry_run:
         files.make_folders()
 
-    with group.first_goes_ahead():
-        train_loader, test_loader, num_classes, class_to_idx = get_emnist_dataloaders(
-            *(data_dir_root, batch_size, num_workers, emnist_split),
-            dataset=dataset,
+    with group.rank0_first():
+        train_set, test_set, classes = load_datasets(
+            *(dataset, data_dir_root, emnist_split),
             augment=augment,
             seed=seed,
             may_write=not dry_run,
             data_on=data_on,
             device=device,
         )
-    loaders = train_loader, val_loader, test_loader = parts.choose(
-        *(train_loader, test_loader, val_size, train_subset, test_subset),
-        *(overfit_one_batch, grad_accum_steps, group),
+    samples_per_step = batch_size * grad_accum_steps * group.world_size
+    parts = make_splits(
+        *(train_set, test_set, val_size, train_subset, test_subset),
+        samples_per_step if overfit_one_batch else None,
     )
+    loaders = make_loaders(*parts, batch_size, grad_accum_steps, seed, group)
+    train_loader, val_loader, test_loader = loaders
+    num_classes = len(classes)
     if num_total_epochs is not None:
-        num_total_iterations = parts.num_steps(train_loader, num_total_epochs)
+        num_total_iterations = max(1, round(num_total_epochs * len(train_loader)))
         flags |= {"num_total_iterations": num_total_iterations, "num_total_epochs": None}
     flags |= {"precision": precision.name, "run_id": files.run_id}
 
@@ -132,12 +138,10 @@ def main(
     )
     with enough_memory("a smaller --width"):
         model = build(arch, arch_args).to(device, memory_format=torch.channels_last)
-        ema = recipes.make_ema(model, ema_decay)
-    optimizer = recipes.make_optimizer(
-        optimizer, model, lr, weight_decay, momentum, betas, nesterov
-    )
-    criterion = recipes.make_criterion(loss, label_smoothing)
-    scheduler = recipes.make_scheduler(
+        ema = make_ema(model, ema_decay)
+    optimizer = make_optimizer(optimizer, model, lr, weight_decay, momentum, betas, nesterov)
+    criterion = make_criterion(loss, label_smoothing)
+    scheduler = make_scheduler(
         *(schedule, optimizer, num_total_iterations),
         final_lr_factor=final_lr_factor,
         step_size=step_size_iters,
@@ -145,11 +149,11 @@ def main(
         warmup=warmup_iters,
         eval_interval=eval_interval_iters,
     )
-    learner = Learner(model, optimizer, scheduler, precision.scaler, ema)
+    learner = TrainState(model, optimizer, scheduler, precision.scaler, ema)
     batch_shape = batch_size, 1, image_size, image_size
     compiled = compile_forward(model, criterion, batch_shape, device, precision.autocast, compile)
     num_in_step = train_loader.batch_sampler.batch_size
-    screen = Screen(num_total_iterations, num_in_step, quiet=not group.is_first)
+    screen = RunConsole(num_total_iterations, num_in_step, quiet=not group.is_rank0)
     shared = {"autocast": precision.autocast, "group": group, "progress_bar": screen.progress_bar}
     learn = partial(
         run_train_iterations,
@@ -176,15 +180,15 @@ def main(
     with Stopper(max_minutes, group) as stop, files.locked():
         found = files.find(resume, flags, num_in_step)
         progress = files.begin(found, flags, num_in_step, learner)
-        group.vary_random_state(seed, progress.step)
+        group.seed_by_rank(seed, progress.step)
         validations = eval_interval_iters, num_total_iterations
         saving_interval = checkpoint_interval_iters or eval_interval_iters
-        about = {"arch": arch, "arch_args": arch_args, "flags": flags, "classes": [*class_to_idx]}
+        about = {"arch": arch, "arch_args": arch_args, "flags": flags, "classes": [*classes]}
         about |= {"mean": train_loader.dataset.mean, "std": train_loader.dataset.std}
-        kind = Journal if group.is_first else Silence
+        kind = Journal if group.is_rank0 else NullJournal
         journal = kind(screen, files, progress, train_loader, tensorboard, plots)
         lines = report.beginning(found, progress, learner, flags, files)
-        journal.plan(plan, report.facts(flags, model), lines, [*class_to_idx])
+        journal.plan(plan, report.facts(flags, model), lines, [*classes])
 
         def train() -> None:
             intervals = eval_interval_iters, saving_interval
@@ -212,7 +216,7 @@ def main(
             val_loss, val_accuracy = score(val_loader)
             with stop.finishing():
                 is_best = progress.validated(val_accuracy, min_delta)
-                recipes.tell_validation(scheduler, val_loss)
+                step_with_validation(scheduler, val_loss)
                 journal.validation(val_loss, val_accuracy, is_best)
                 if is_best:
                     scores = {"val_loss": val_loss, "val_accuracy": val_accuracy}

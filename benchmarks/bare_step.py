@@ -19,7 +19,8 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tinkering.models import ResNet4StageCustom
-from tinkering.optim.recipes import make_criterion, make_optimizer
+from tinkering.optim.losses import make_criterion
+from tinkering.optim.optimizers import make_optimizer
 from tinkering.runtime.compiling import compile_forward
 from tinkering.runtime.device import choose_device, choose_precision, make_fast
 

@@ -15,7 +15,7 @@ from benchmarks import damages as way
 from benchmarks.damages import NUM_IMAGES, Damage, pack, rezip
 from tinkering.emnist_dataset import load_images
 from tinkering.runs import checkpoint
-from tinkering.runs.state import Learner, Progress, StateFile
+from tinkering.runs.state import LoopState, StateFile, TrainState
 
 
 class Reading(NamedTuple):
@@ -88,8 +88,8 @@ def write_states(folder: Path, count: int) -> None:
     model = nn.Linear(5, 3)
     optimizer = torch.optim.AdamW(model.parameters())
     scheduler = LambdaLR(optimizer, lambda step: 1 - step / 100)
-    learner = Learner(model, optimizer, scheduler, torch.amp.GradScaler("cpu", enabled=False))
-    progress = Progress(flags={"lr": 1e-3})
+    learner = TrainState(model, optimizer, scheduler, torch.amp.GradScaler("cpu", enabled=False))
+    progress = LoopState(flags={"lr": 1e-3})
     for _ in range(count):
         model(torch.rand(4, 5)).sum().backward()
         optimizer.step()

@@ -27,7 +27,8 @@ from benchmarks.speeds import shown_by
 from benchmarks.throughput import conditions_of
 from tinkering.commands.plot import read_metrics
 from tinkering.models import ResNet4StageCustom
-from tinkering.optim.recipes import make_criterion, make_optimizer
+from tinkering.optim.losses import make_criterion
+from tinkering.optim.optimizers import make_optimizer
 from tinkering.runs import checkpoint
 from tinkering.runtime.compiling import compile_forward
 from tinkering.runtime.device import choose_device, choose_precision, make_fast

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import torch
+
+from tinkering.data.loader import ImageDataset
 
 ROOT = Path(__file__).parent.parent
 CLOSED = "http://127.0.0.1:9"  # nobody listens on the discard port: every download fails at once
@@ -30,6 +33,13 @@ def write_part(folder: Path, prefix: str, images: np.ndarray, labels: np.ndarray
             (folder / f"{prefix}-{kind}-ubyte.gz").write_bytes(gzip.compress(content, 1))
         else:
             (folder / f"{prefix}-{kind}-ubyte").write_bytes(content)
+
+
+def counted_images(num_images: int = 50, **kwargs: object):
+    """A data set of 6x6 images whose labels count from 0."""
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(rng.integers(0, 256, (num_images, 6, 6), dtype=np.uint8))
+    return ImageDataset(images, torch.arange(num_images), mean=0.25, std=0.5, **kwargs)
 
 
 def random_part(num_images: int, num_classes: int, seed: int = 0, first_label: int = 0):

@@ -5,7 +5,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from tests.test_train import samples, train, training
-from tinkering.optim.recipes import make_ema
+from tinkering.optim.optimizers import make_ema
 
 
 def plain():

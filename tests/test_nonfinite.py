@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from tests.test_train import samples, train, training
 from tinkering import train as train_module
 from tinkering.errors import NonFiniteLossError
-from tinkering.meter import Meter
+from tinkering.train import Meter
 
 
 class Spoiled(TensorDataset):

@@ -5,9 +5,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from tqdm import tqdm
 
-from tinkering.meter import Meter
-from tinkering.optim.recipes import make_scheduler
-from tinkering.train import is_due, next_due, run_train_iterations, run_validation
+from tinkering.optim.schedules import make_scheduler
+from tinkering.train import Meter, is_due, next_due, run_train_iterations, run_validation
 
 
 class Network(torch.nn.Module):

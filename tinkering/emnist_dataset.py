@@ -119,43 +119,38 @@ def pixel_statistics(images: Tensor) -> tuple[float, float]:
     return mean / 255, (squares / images.numel() - mean**2) ** 0.5 / 255
 
 
-def get_emnist_dataloaders(
+def load_datasets(
+    dataset: str,
     data_dir: Path | str,
-    batch_size: int = 64,
-    num_workers: int = 4,
     emnist_split: str = "byclass",
     *,
-    dataset: str = "emnist",
     augment: str = "none",
     seed: int = 0,
     may_write: bool = True,
     data_on: str = "host",
     device: torch.device | str = "cpu",
-) -> tuple[DataLoader, DataLoader, int, dict[str, int]]:
-    """Loaders over the whole training and test file, normalised by the training file's pixels.
+) -> tuple[ImageDataset, ImageDataset, tuple[str, ...]]:
+    """Load the whole training file and the whole test file of a data set.
+
+    Both are normalised by the training file's pixels.
 
     Args:
-        data_dir: where the data sets lie, or are to be put.
-        batch_size: images in a batch.
-        num_workers: the most processes to start; batches come from memory, so none is.
-        emnist_split: a key of EMNIST_CLASSES; for emnist and glyphs.
         dataset: one of DATASETS.
+        data_dir: the folder of all data sets; files that are missing are put there.
+        emnist_split: a key of EMNIST_CLASSES; for emnist and glyphs.
         augment: a key of AUGMENTATIONS; for training images only.
-        seed: of the order of the training images and of their augmentation.
-        may_write: as load_images has it.
+        seed: of the augmentation.
+        may_write: as in load_images.
         data_on: "host"; "device" for images that wait, and are augmented, on the device; "auto"
-            for that where it is a CUDA device that has room for them.
+            for that if it is a CUDA device with enough free memory.
         device: the network's.
 
     Returns:
-        train_loader: images float32 (N, 1, H, W) and labels int64 (N,), shuffled at each pass.
-        test_loader: the same, in the file's order.
-        num_classes: length of a row of logits.
-        class_to_idx: from a class's character ("A") or name to its label.
+        training images, test images, and the character or name of each label.
 
     Raises:
         InputError: no such data set, split or augmentation.
-        DataError: the files are not to be had, or are damaged.
+        DataError: the files are missing or corrupt.
     """
     if augment not in AUGMENTATIONS:
         raise InputError(f"there is no augment {augment!r}; there are {', '.join(AUGMENTATIONS)}")
@@ -168,10 +163,46 @@ def get_emnist_dataloaders(
         data_on = "device" if has_room(device, images.numel() + test_images.numel()) else "host"
     if data_on == "device":
         train_set, test_set = train_set.to(device), test_set.to(device)
-    class_to_idx = {name: label for label, name in enumerate(classes)}
+    return train_set, test_set, classes
+
+
+def get_emnist_dataloaders(
+    data_dir: Path | str,
+    batch_size: int = 64,
+    num_workers: int = 4,
+    emnist_split: str = "byclass",
+    *,
+    dataset: str = "emnist",
+    augment: str = "none",
+    seed: int = 0,
+) -> tuple[DataLoader, DataLoader, int, dict[str, int]]:
+    """Make loaders over the whole training file and the whole test file of a data set.
+
+    Args:
+        data_dir: the folder of all data sets; files that are missing are put there.
+        batch_size: images in a batch.
+        num_workers: no more worker processes than this; batches come from memory, so none start.
+        emnist_split: a key of EMNIST_CLASSES; for emnist and glyphs.
+        dataset: one of DATASETS.
+        augment: a key of AUGMENTATIONS; for training images only.
+        seed: of the order of the training images and of their augmentation.
+
+    Returns:
+        train_loader: images float32 (N, 1, H, W) and labels int64 (N,), shuffled at each pass.
+        test_loader: the same, in the file's order.
+        num_classes: length of a row of logits.
+        class_to_idx: from a class's character ("A") or name to its label.
+
+    Raises:
+        InputError: no such data set, split or augmentation.
+        DataError: the files are missing or corrupt.
+    """
+    train_set, test_set, classes = load_datasets(
+        dataset, data_dir, emnist_split, augment=augment, seed=seed
+    )
     return (
         make_loader(train_set, batch_size, seed),
         make_loader(test_set, batch_size),
         len(classes),
-        class_to_idx,
+        {name: label for label, name in enumerate(classes)},
     )

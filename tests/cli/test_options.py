@@ -10,7 +10,7 @@ from tinkering.data.augment import AUGMENTATIONS
 from tinkering.data.datasets import EMNIST_CLASSES
 from tinkering.emnist_dataset import DATASETS
 from tinkering.models import ARCHITECTURES
-from tinkering.optim.recipes import OPTIMIZERS
+from tinkering.optim.optimizers import OPTIMIZERS
 
 PARAMETERS = inspect.signature(main).parameters
 

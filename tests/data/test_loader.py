@@ -1,18 +1,12 @@
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
+from tests.helpers import counted_images
 from tinkering.data.augment import random_affine
 from tinkering.data.loader import ImageDataset, StepSampler, make_loader
-
-
-def dataset(num_images=50, **kwargs):
-    rng = np.random.default_rng(0)
-    images = torch.from_numpy(rng.integers(0, 256, (num_images, 6, 6), dtype=np.uint8))
-    return ImageDataset(images, torch.arange(num_images), mean=0.25, std=0.5, **kwargs)
 
 
 def draws(sampler, num_batches):
@@ -69,13 +63,13 @@ def test_seeds_far_apart_differ_too():
 
 
 def test_without_a_seed_the_order_is_the_files_at_every_pass():
-    loader = make_loader(dataset(), batch_size=8)
+    loader = make_loader(counted_images(), batch_size=8)
     for _ in range(2):
         assert torch.cat([labels for _, labels in loader]).tolist() == list(range(50))
 
 
 def test_a_loader_gives_normalised_floats_and_the_labels_that_belong_to_them():
-    data = dataset()
+    data = counted_images()
     for images, labels in make_loader(data, batch_size=16, seed=5):
         expected = (data.images[labels].float() / 255 - 0.25) / 0.5
         assert images.dtype == torch.float32
@@ -84,7 +78,7 @@ def test_a_loader_gives_normalised_floats_and_the_labels_that_belong_to_them():
 
 
 def test_transposed_images_come_out_transposed():
-    data = dataset()
+    data = counted_images()
     turned = ImageDataset(data.images.transpose(1, 2), data.labels, 0.25, 0.5)
     (images, _), (expected, _) = (next(iter(make_loader(d, 50))) for d in (turned, data))
     assert images.is_contiguous()
@@ -92,13 +86,13 @@ def test_transposed_images_come_out_transposed():
 
 
 def test_a_subset_gives_out_its_own_samples_only():
-    part = dataset().only(torch.tensor([3, 30, 31]))
+    part = counted_images().select(torch.tensor([3, 30, 31]))
     assert len(part) == 3
     assert torch.cat([labels for _, labels in make_loader(part, 2)]).tolist() == [3, 30, 31]
 
 
 def test_one_sample_is_had_by_its_index():
-    data = dataset()
+    data = counted_images()
     image, label = data[7]
     assert image.shape == (1, 6, 6)
     assert label == 7
@@ -109,7 +103,7 @@ def test_one_sample_is_had_by_its_index():
 
 
 def test_any_other_loader_can_draw_from_the_data_too():
-    data = dataset()
+    data = counted_images()
     images, labels = next(iter(DataLoader(data, batch_size=3)))
     assert labels.tolist() == [0, 1, 2]
     assert torch.equal(images[2], data[2][0])
@@ -117,14 +111,14 @@ def test_any_other_loader_can_draw_from_the_data_too():
 
 def test_the_global_random_state_is_left_alone():
     state = torch.get_rng_state()
-    for _ in make_loader(dataset(augment=random_affine), batch_size=8, seed=0):
+    for _ in make_loader(counted_images(augment=random_affine), batch_size=8, seed=0):
         pass
     assert torch.equal(state, torch.get_rng_state())
 
 
 def test_augmented_batches_are_a_function_of_seed_and_step_too():
     def batch(seed, step):
-        loader = make_loader(dataset(augment=random_affine, seed=seed), 50, seed=0)
+        loader = make_loader(counted_images(augment=random_affine, seed=seed), 50, seed=0)
         loader.batch_sampler.set_step(step)
         images, labels = next(iter(loader))
         return images[labels.argsort()]
@@ -135,7 +129,7 @@ def test_augmented_batches_are_a_function_of_seed_and_step_too():
 
 
 def test_the_data_are_not_changed_by_drawing_them():
-    data = dataset(augment=random_affine)
+    data = counted_images(augment=random_affine)
     before = data.images.clone()
     for _ in make_loader(data, 8, seed=0):
         pass
@@ -144,7 +138,7 @@ def test_the_data_are_not_changed_by_drawing_them():
 
 def test_images_on_a_device_give_the_same_batches():
     """The device is the CPU here; what is moved is the same for each."""
-    here = dataset(20, augment=random_affine, subset=torch.arange(3, 17))
+    here = counted_images(20, augment=random_affine, subset=torch.arange(3, 17))
     for batch, expected in zip(
         make_loader(here.to("cpu"), 4, 0), make_loader(here, 4, 0), strict=True
     ):

@@ -5,13 +5,9 @@ from torch.optim import lr_scheduler
 
 from tinkering.errors import InputError
 from tinkering.models import ResNet4StageCustom
-from tinkering.optim.recipes import (
-    OPTIMIZERS,
-    make_criterion,
-    make_optimizer,
-    make_scheduler,
-    tell_validation,
-)
+from tinkering.optim.losses import make_criterion
+from tinkering.optim.optimizers import OPTIMIZERS, make_optimizer
+from tinkering.optim.schedules import make_scheduler, step_with_validation
 
 LR = 0.1
 
@@ -96,7 +92,7 @@ def test_plateau_drops_when_torchs_own_does(step_size, patience, warmup):
         scheduler.step()
         if step % 4 == 3:
             torchs.step(val_loss)
-            tell_validation(scheduler, val_loss)
+            step_with_validation(scheduler, val_loss)
     assert found == pytest.approx(expected)
     assert found[-1] < LR
 
@@ -105,7 +101,7 @@ def test_only_plateau_looks_at_the_validation():
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=LR)
     scheduler = make_scheduler("constant", optimizer, 10)
     for _ in range(10):
-        tell_validation(scheduler, 1.0)
+        step_with_validation(scheduler, 1.0)
     assert optimizer.param_groups[0]["lr"] == LR
 
 

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from tinkering.reporting import console as screen
-from tinkering.reporting.console import Screen
+from tinkering.reporting.console import RunConsole
 
 ROWS = {"data set": "emnist byclass: 62 classes", "device": "cpu"}
 
@@ -18,7 +18,7 @@ def in_terminal(monkeypatch, width):
     monkeypatch.setattr(
         screen, "Console", lambda: Console(file=shown, force_terminal=True, width=width)
     )
-    return Screen(num_steps=10, images_per_step=4), shown
+    return RunConsole(num_steps=10, images_per_step=4), shown
 
 
 def write_all(told):
@@ -36,7 +36,7 @@ def write_all(told):
 
 
 def test_without_a_terminal_there_are_plain_lines_and_nothing_else(capsys):
-    write_all(Screen(num_steps=10, images_per_step=4))
+    write_all(RunConsole(num_steps=10, images_per_step=4))
     captured = capsys.readouterr()
     assert captured.err == ""
     assert captured.out.isascii()

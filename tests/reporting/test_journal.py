@@ -4,14 +4,14 @@ import sys
 
 import pytest
 
-from tests.data.test_loader import dataset
+from tests.helpers import counted_images
 from tinkering.commands.plot import read_metrics
 from tinkering.data.loader import make_loader
 from tinkering.errors import WriteError
-from tinkering.reporting.console import Screen
+from tinkering.reporting.console import RunConsole
 from tinkering.reporting.journal import Journal
 from tinkering.runs.layout import RunFiles
-from tinkering.runs.state import Progress
+from tinkering.runs.state import LoopState
 
 PLAN = {"data set": "glyphs", "device": "cpu"}
 
@@ -25,9 +25,9 @@ def files(tmp_path):
 
 def journal(files, progress=None, **kwargs):
     """Of a run on 50 images, 8 a batch."""
-    loader = make_loader(dataset(50), 8, seed=0)
+    loader = make_loader(counted_images(50), 8, seed=0)
     kwargs = {"plots": False, **kwargs}
-    return Journal(Screen(10, 8), files, progress or Progress({}), loader, **kwargs)
+    return Journal(RunConsole(10, 8), files, progress or LoopState({}), loader, **kwargs)
 
 
 def tell(told, steps=(2, 4), seconds_a_step=0.5):
@@ -57,7 +57,7 @@ def test_the_short_last_batch_of_an_epoch_counts_for_what_it_is(files):
 def test_a_run_that_goes_on_counts_from_its_last_line(files):
     told = journal(files)
     tell(told)
-    again = journal(files, Progress({}, step=4, train_seconds=2.0, metrics=told.progress.metrics))
+    again = journal(files, LoopState({}, step=4, train_seconds=2.0, metrics=told.progress.metrics))
     tell(again, steps=(6,))
     rows = read_metrics(files.folder)
     assert len(rows) == 5
@@ -122,7 +122,7 @@ def test_tensorboard_gets_the_metrics_and_no_step_twice_after_going_on(files):
 
     with journal(files, tensorboard=True) as told:
         tell(told)
-    progress = Progress({}, step=2, train_seconds=1.0, metrics=told.progress.metrics[:1])
+    progress = LoopState({}, step=2, train_seconds=1.0, metrics=told.progress.metrics[:1])
     with journal(files, progress, tensorboard=True) as again:
         tell(again, steps=(4, 6))
     events = EventAccumulator(str(files.folder / "tensorboard")).Reload()

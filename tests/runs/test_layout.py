@@ -9,7 +9,7 @@ from tests.runs.test_state import learner, progress
 from tinkering.errors import DataError, InputError
 from tinkering.runs import checkpoint
 from tinkering.runs.layout import RunFiles, check_flags
-from tinkering.runs.state import Progress
+from tinkering.runs.state import LoopState
 
 FLAGS = {"lr": 0.1, "num_total_iterations": 10, "device": "auto", "run_id": "a", "save_path": "."}
 
@@ -23,7 +23,9 @@ def files(folder, run_id="a"):
 def begun(folder):
     """A run that has saved its state."""
     run = files(folder)
-    run.state.save(Progress(FLAGS, step=4, best={"format": 1, "step": 2}, num_in_step=8), learner())
+    run.state.save(
+        LoopState(FLAGS, step=4, best={"format": 1, "step": 2}, num_in_step=8), learner()
+    )
     return run
 
 
@@ -103,8 +105,8 @@ def test_what_is_no_model_file_is_moved_aside_too(tmp_path):
 
 
 def test_a_fresh_start_has_nothing_behind_it(tmp_path):
-    assert files(tmp_path).begin(None, FLAGS, 8, learner()) == Progress(FLAGS, num_in_step=8)
-    assert progress() != Progress(FLAGS)
+    assert files(tmp_path).begin(None, FLAGS, 8, learner()) == LoopState(FLAGS, num_in_step=8)
+    assert progress() != LoopState(FLAGS)
 
 
 HOLD = """

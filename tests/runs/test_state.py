@@ -4,19 +4,20 @@ import pytest
 import torch
 
 from tinkering.errors import DataError, NonFiniteLossError, WriteError
-from tinkering.meter import Meter
-from tinkering.optim.recipes import make_ema, make_optimizer, make_scheduler, tell_validation
+from tinkering.optim.optimizers import make_ema, make_optimizer
+from tinkering.optim.schedules import make_scheduler, step_with_validation
 from tinkering.runs import checkpoint
-from tinkering.runs.state import Learner, Progress, StateFile, restore
+from tinkering.runs.state import LoopState, StateFile, TrainState, restore
+from tinkering.train import Meter
 
 
 def learner(num_steps=10, seed=0, schedule="linear"):
     torch.manual_seed(seed)
     model = torch.nn.Linear(3, 2)
-    optimizer = make_optimizer("muon", model, lr=0.1)
+    optimizer = make_optimizer("adamw", model, lr=0.1)
     scheduler = make_scheduler(schedule, optimizer, num_steps, final_lr_factor=0.0, step_size=1)
     scaler = torch.amp.GradScaler(enabled=False)
-    return Learner(model, optimizer, scheduler, scaler, make_ema(model, 0.9))
+    return TrainState(model, optimizer, scheduler, scaler, make_ema(model, 0.9))
 
 
 def train(learner, num_steps):
@@ -27,7 +28,7 @@ def train(learner, num_steps):
         learner.optimizer.step()
         learner.scheduler.step()
         learner.ema.update_parameters(learner.model)
-        tell_validation(learner.scheduler, 1.0)  # never better: plateau drops at the second
+        step_with_validation(learner.scheduler, 1.0)  # never better: plateau drops at the second
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def state(tmp_path):
 def progress(step=3):
     meter = Meter([torch.tensor(0.5)], [torch.tensor(0.25)], [4], num_skipped=1)
     best = {"model": {"weight": torch.ones(2)}, "step": 2}
-    return Progress({"lr": 0.1}, step, 2, 2, 0.5, best, [[1, 0.1, "", 0.5]], meter, 1.5)
+    return LoopState({"lr": 0.1}, step, 2, 2, 0.5, best, [[1, 0.1, "", 0.5]], meter, 1.5)
 
 
 def rates(learner):
@@ -205,7 +206,7 @@ def test_a_model_file_is_not_taken_for_a_state(state):
 def test_patience_counts_validations_without_an_accuracy_better_by_min_delta(
     accuracies, min_delta, expected
 ):
-    run = Progress({})
+    run = LoopState({})
     for run.step, accuracy in enumerate(accuracies, 1):
         run.validated(accuracy, min_delta)
     assert run.num_stale == expected
@@ -215,7 +216,7 @@ def test_patience_counts_validations_without_an_accuracy_better_by_min_delta(
 
 
 def test_the_best_step_is_that_of_the_highest_accuracy_however_little_better():
-    run = Progress({})
+    run = LoopState({})
     bests = []
     for run.step, accuracy in enumerate([0.5, 0.501, 0.4, 0.501], 1):
         bests.append(run.validated(accuracy, min_delta=0.1))

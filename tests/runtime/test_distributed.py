@@ -155,12 +155,12 @@ weights = torch.cat([p.detach().flatten() for p in model.parameters()])
 buffers = torch.cat([b.flatten() for b in model.buffers() if b.is_floating_point()])
 both = torch.cat([weights, buffers]).nan_to_num(7.0)
 means = both.clone()
-group.average([means], 0.5)
+group.all_reduce_mean([means], 0.5)
 say(f"same {torch.equal(means, both)} at {step}")
 try:
-    group.of_first(lambda: 1 / 0)
+    group.broadcast_from_rank0(lambda: 1 / 0)
 except ZeroDivisionError:
-    say(f"told {group.of_first(lambda: 'so')} {group.largest(group.rank)}")
+    say(f"told {group.broadcast_from_rank0(lambda: 'so')} {group.all_reduce_max(group.rank)}")
 """
 
 
@@ -190,6 +190,6 @@ def test_a_loss_that_is_not_finite_in_one_stops_both_and_both_end_well(tmp_path)
 
 @pytest.mark.parametrize(("num_samples", "size"), [(16, 2), (17, 2), (1, 3), (100, 7), (0, 2)])
 def test_samples_are_shared_without_overlap_and_without_padding(num_samples, size):
-    shares = [range(num_samples)[Group(rank, size).share_of(num_samples)] for rank in range(size)]
+    shares = [range(num_samples)[Group(rank, size).shard(num_samples)] for rank in range(size)]
     assert [index for share in shares for index in share] == list(range(num_samples))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1

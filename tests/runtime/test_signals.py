@@ -57,12 +57,12 @@ def test_a_stop_before_there_is_anything_to_save_ends_the_program_by_its_code(ca
 
 def test_a_signal_that_comes_while_the_processes_agree_is_not_lost():
     class Interrupted(Group):
-        def largest(self, number):
+        def all_reduce_max(self, number):
             if not number:
                 signal.raise_signal(signal.SIGTERM)
             return number
 
-    with Stopper(group=Interrupted(rank=1, size=2)) as stop:
+    with Stopper(group=Interrupted(rank=1, world_size=2)) as stop:
         assert not stop.is_requested()
         assert stop.is_requested()
         assert (stop.requested, stop.exit_code) == ("SIGTERM", 143)

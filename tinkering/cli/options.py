@@ -71,16 +71,14 @@ Loss = Annotated[
 LabelSmoothing = Annotated[
     float, Flag("share of the target spread over all classes", minimum=0, maximum=1)
 ]
-Optimizer = Annotated[
-    Literal["adamw", "adam", "sgd", "adadelta", "rmsprop", "muon"], Flag("the optimizer")
-]
+Optimizer = Annotated[Literal["adamw", "adam", "sgd", "adadelta", "rmsprop"], Flag("the optimizer")]
 Lr = Annotated[float, Flag("the highest learning rate", above=0)]
 WeightDecay = Annotated[float, Flag("of weights; norms and biases go without", minimum=0)]
-Momentum = Annotated[float, Flag("of sgd, rmsprop and muon", minimum=0, maximum=1)]
+Momentum = Annotated[float, Flag("of sgd and rmsprop", minimum=0, maximum=1)]
 Betas = Annotated[
     tuple[float, float], Flag("running means of adam and adamw", minimum=0, maximum=1)
 ]
-Nesterov = Annotated[bool, Flag("Nesterov's momentum, for sgd and muon")]
+Nesterov = Annotated[bool, Flag("Nesterov's momentum, for sgd")]
 Schedule = Annotated[
     Literal["linear", "constant", "step", "cosine", "onecycle", "plateau"],
     Flag("how the learning rate goes from lr at the first step to the last"),

@@ -26,7 +26,7 @@ CHUNK_SIZE = 100  # images drawn at once, which bounds the memory
 
 
 def draw_glyphs(characters: Sequence[str], seed: int) -> torch.Tensor:
-    """Draw one image per character, each in a hand of its own.
+    """BatchIndices one image per character, each in a hand of its own.
 
     `characters` are any of 0-9, A-Z and a-z; `seed` is a non-negative integer. Returns uint8
     (len(characters), 28, 28): white ink (255) on black (0), upright. Equal arguments give equal

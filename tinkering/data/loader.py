@@ -8,23 +8,23 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from tinkering.runtime.distributed import ALONE, Group
+from tinkering.runtime.distributed import SINGLE_PROCESS, Group
 
 # What a random generator is for; keeps the draws of one seed apart.
 ORDER, AUGMENT = 0, 1
 NUM_DRAWS = 6  # random numbers that an augmentation has for an image
 
 
-class Draw(NamedTuple):
+class BatchIndices(NamedTuple):
     """Which samples make this process's batch, the step it is drawn for, and its place there."""
 
     step: int
     indices: Tensor  # int64 (N,)
-    own: slice  # of all processes' samples of the step
-    num_in_all: int
+    shard: slice  # of all processes' samples of the step
+    num_total: int
 
 
-class StepSampler(Sampler[Draw]):
+class StepSampler(Sampler[BatchIndices]):
     """The batches of one pass, and of the next one when asked again.
 
     Batch `step` is a pure function of (seed, step): pass number step // len(self) has a
@@ -38,7 +38,11 @@ class StepSampler(Sampler[Draw]):
     """
 
     def __init__(
-        self, num_samples: int, batch_size: int, seed: int | None = None, group: Group = ALONE
+        self,
+        num_samples: int,
+        batch_size: int,
+        seed: int | None = None,
+        group: Group = SINGLE_PROCESS,
     ):
         self.num_samples = num_samples
         self.batch_size = batch_size
@@ -58,22 +62,22 @@ class StepSampler(Sampler[Draw]):
         epochs, batches = divmod(step, len(self))
         return epochs * self.num_samples + min(batches * self.batch_size, self.num_samples)
 
-    def __iter__(self) -> Iterator[Draw]:
+    def __iter__(self) -> Iterator[BatchIndices]:
         if not self.num_samples:
             return
         epoch = self.next_step // len(self)
         first, self.next_step = self.next_step, (epoch + 1) * len(self)
         order = self._order(epoch)
         for step in range(first, self.next_step):
-            indices = order[self._places(step)]
-            own = self.group.share_of(len(indices))
-            yield Draw(step, indices[own], own, len(indices))
+            indices = order[self._slice(step)]
+            shard = self.group.shard(len(indices))
+            yield BatchIndices(step, indices[shard], shard, len(indices))
 
     def indices_at(self, step: int) -> Tensor:
         """The samples of the batch of one step, of all processes, int64 (N,)."""
-        return self._order(step // len(self))[self._places(step)]
+        return self._order(step // len(self))[self._slice(step)]
 
-    def _places(self, step: int) -> slice:
+    def _slice(self, step: int) -> slice:
         start = step % len(self) * self.batch_size
         return slice(start, start + self.batch_size)
 
@@ -119,15 +123,24 @@ class ImageDataset(Dataset):
             images, labels, self.mean, self.std, self.augment, self.seed, self.subset
         )
 
-    def only(self, subset: Tensor, augment: bool = True) -> "ImageDataset":
-        """The same images, of which only those at the indices of the subset are given out."""
-        changed = self.augment if augment else None
+    def select(self, indices: Tensor, augment: bool = True) -> "ImageDataset":
+        """The samples at these indices, int64 (N,), as a data set of their own.
+
+        Args:
+            augment: whether to keep the augmentation.
+        """
         return ImageDataset(
-            self.images, self.labels, self.mean, self.std, changed, self.seed, subset
+            self.images,
+            self.labels,
+            self.mean,
+            self.std,
+            self.augment if augment else None,
+            self.seed,
+            self.positions(indices),
         )
 
-    def places(self, indices: Tensor) -> Tensor:
-        """Where in the file the samples at these indices stand, int64 (N,)."""
+    def positions(self, indices: Tensor) -> Tensor:
+        """Positions in the file of the samples at these indices, int64 (N,)."""
         return indices if self.subset is None else self.subset[indices]
 
     def __len__(self) -> int:
@@ -138,21 +151,21 @@ class ImageDataset(Dataset):
         images, labels = self._normalised(torch.tensor([range(len(self))[index]]))
         return images[0], labels[0]
 
-    def __getitems__(self, draw: Draw | list[int]) -> tuple[Tensor, Tensor] | list:
+    def __getitems__(self, batch: BatchIndices | list[int]) -> tuple[Tensor, Tensor] | list:
         """The batch of a draw, called by DataLoader: images float32 (N, 1, H, W), labels (N,).
 
         Indices from another sampler give the samples one by one, for that loader to collate.
         """
-        if not isinstance(draw, Draw):
-            return [self[index] for index in draw]
+        if not isinstance(batch, BatchIndices):
+            return [self[index] for index in batch]
         numbers = None
-        if self.augment and len(draw.indices):
-            rng = np.random.default_rng((self.seed, AUGMENT, draw.step))
-            numbers = rng.uniform(-1, 1, (draw.num_in_all, NUM_DRAWS))[draw.own]
-        return self._normalised(draw.indices, numbers)
+        if self.augment and len(batch.indices):
+            rng = np.random.default_rng((self.seed, AUGMENT, batch.step))
+            numbers = rng.uniform(-1, 1, (batch.num_total, NUM_DRAWS))[batch.shard]
+        return self._normalised(batch.indices, numbers)
 
     def _normalised(self, indices: Tensor, numbers: np.ndarray | None = None):
-        indices = self.places(indices).to(self.images.device, non_blocking=True)
+        indices = self.positions(indices).to(self.images.device, non_blocking=True)
         images = self.images.index_select(0, indices).unsqueeze(1)  # (N, 1, H, W)
         images = images.to(torch.float32, memory_format=torch.contiguous_format)
         if numbers is not None:
@@ -162,7 +175,7 @@ class ImageDataset(Dataset):
 
 
 def make_loader(
-    dataset: ImageDataset, batch_size: int, seed: int | None = None, group: Group = ALONE
+    dataset: ImageDataset, batch_size: int, seed: int | None = None, group: Group = SINGLE_PROCESS
 ) -> DataLoader:
     """A DataLoader over whole batches; shuffled anew each pass if there is a seed.
 
@@ -183,3 +196,28 @@ def make_loader(
 
 def _as_it_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     return batch
+
+
+def make_loaders(
+    train_set: ImageDataset,
+    val_set: ImageDataset,
+    test_set: ImageDataset,
+    batch_size: int,
+    grad_accum_steps: int = 1,
+    seed: int = 0,
+    group: Group = SINGLE_PROCESS,
+) -> tuple[DataLoader, DataLoader, DataLoader]:
+    """Make the loaders of a run: training, validation and test.
+
+    Args:
+        batch_size: images of one process in a micro-batch.
+        grad_accum_steps: micro-batches per optimizer step; the training loader gives all
+            images of a step at once.
+        seed: of the order of the training images.
+    """
+    num_images = batch_size * group.world_size
+    return (
+        make_loader(train_set, num_images * grad_accum_steps, seed, group),
+        make_loader(val_set, num_images, None, group),
+        make_loader(test_set, num_images, None, group),
+    )

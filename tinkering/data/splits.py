@@ -1,126 +1,86 @@
-"""Which images a run trains on, which it validates on and which it is tested on."""
+"""Training, validation and test part of a data set, chosen before any loader is made."""
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from tinkering.data.loader import make_loader
+from tinkering.data.loader import ImageDataset
 from tinkering.errors import InputError
-from tinkering.runtime.distributed import ALONE, Group
 
-HELD_OUT_SEED = 0  # chooses the validation images; not the run's seed, which must not move them
-SUBSET_SEED = 1  # chooses the images that a subset keeps
+VALIDATION_SEED = 0  # of the validation images; not the run's seed, which must not move them
+SUBSET_SEED = 1  # of the images that a subset keeps
 
 
-def choose(
-    train_loader: DataLoader,
-    test_loader: DataLoader,
+def make_splits(
+    train_set: ImageDataset,
+    test_set: ImageDataset,
     val_size: int | str = "auto",
     train_subset: int | None = None,
     test_subset: int | None = None,
-    overfit_one_batch: bool = False,
-    grad_accum_steps: int = 1,
-    group: Group = ALONE,
-) -> tuple[DataLoader, DataLoader, DataLoader]:
-    """Loaders of training, validation and test.
+    overfit_images: int | None = None,
+) -> tuple[ImageDataset, ImageDataset, ImageDataset]:
+    """Divide the images of a data set into training, validation and test part.
+
+    The division is the same for every seed of a run.
 
     Args:
-        train_loader, test_loader: from get_emnist_dataloaders.
-        val_size: as hold_out_validation has it.
+        train_set, test_set: the whole training file and the whole test file.
+        val_size: validation images to take out of the training file; "auto" for as many as the
+            test set has, but at most a tenth of the training file; 0 to validate on the test set.
         train_subset, test_subset: images to keep, after validation is held out; None for all.
-        overfit_one_batch: train and score on the images of the first step and on no others.
-        grad_accum_steps: times the batch size is what the training loader gives for a step.
-        group: the processes that share the images of each batch.
-
-    Raises:
-        InputError: there are not so many images.
-    """
-    test_loader = keep(test_loader, test_subset, "test_subset")
-    train_loader, val_loader = hold_out_validation(train_loader, test_loader, val_size)
-    train_loader = keep(train_loader, train_subset, "train_subset")
-    batch_size, seed = (
-        group.size * train_loader.batch_sampler.batch_size,
-        train_loader.batch_sampler.seed,
-    )
-    num_in_step = grad_accum_steps * batch_size
-    if overfit_one_batch:
-        indices = make_loader(train_loader.dataset, num_in_step, seed).batch_sampler.indices_at(0)
-        val_loader = test_loader = only(train_loader, indices, for_training=False)
-        train_loader = only(train_loader, indices)
-    return (
-        make_loader(train_loader.dataset, num_in_step, seed, group),
-        make_loader(val_loader.dataset, batch_size, None, group),
-        make_loader(test_loader.dataset, batch_size, None, group),
-    )
-
-
-def num_steps(train_loader: DataLoader, num_epochs: float) -> int:
-    """Optimizer steps in so many passes over the training images, the nearest number, from 1."""
-    return max(1, round(num_epochs * len(train_loader)))
-
-
-def hold_out_validation(
-    train_loader: DataLoader, test_loader: DataLoader, val_size: int | str = "auto"
-) -> tuple[DataLoader, DataLoader]:
-    """Takes a validation part out of the training images: the same ones for every seed.
-
-    Args:
-        train_loader, test_loader: from get_emnist_dataloaders.
-        val_size: number of images; "auto" for as many as the test set has, but at most a
-            tenth of the training file; 0 to validate on the test set, as older scripts do.
+        overfit_images: train, validate and test on this many training images; None for no such
+            run.
 
     Returns:
-        a loader over the training images that are left, and one over the validation images,
-        not shuffled and not augmented.
+        training, validation and test part; only the first is augmented.
 
     Raises:
-        InputError: val_size would leave nothing to train on.
+        InputError: there are fewer images than asked for.
     """
-    num_images = len(train_loader.dataset)
+    test_set = take_subset(test_set, test_subset, "test_subset")
+    train_set, val_set = hold_out(train_set, test_set, val_size)
+    train_set = take_subset(train_set, train_subset, "train_subset")
+    if overfit_images is not None:
+        train_set = take_subset(train_set, min(overfit_images, len(train_set)), "train_subset")
+        val_set = test_set = train_set.select(torch.arange(len(train_set)), augment=False)
+    return train_set, val_set, test_set
+
+
+def hold_out(
+    train_set: ImageDataset, test_set: ImageDataset, val_size: int | str
+) -> tuple[ImageDataset, ImageDataset]:
+    """Take the validation part out of the training images; see make_splits."""
+    num_images = len(train_set)
     if val_size == "auto":
-        val_size = max(1, min(len(test_loader.dataset), num_images // 10))
+        val_size = max(1, min(len(test_set), num_images // 10))
+    assert isinstance(val_size, int)
     if val_size == 0:
-        return train_loader, test_loader
+        return train_set, test_set
     if val_size >= num_images:
         raise InputError(
             f"val_size {val_size:,} leaves nothing to train on: there are {num_images:,} "
             "training images"
         )
-    held_out, rest = _divide(num_images, val_size, HELD_OUT_SEED)
-    return only(train_loader, rest), only(train_loader, held_out, for_training=False)
+    validation, training = _random_division(num_images, val_size, VALIDATION_SEED)
+    return train_set.select(training), train_set.select(validation, augment=False)
 
 
-def keep(loader: DataLoader, num_images: int | None, flag: str) -> DataLoader:
-    """A loader like this one over so many of its images, the same ones for every seed.
-
-    Args:
-        num_images: None for all of them.
-        flag: that asks for it, for the error.
+def take_subset(dataset: ImageDataset, num_images: int | None, flag: str) -> ImageDataset:
+    """Keep a random choice of a data set's images, the same for every seed; None keeps all.
 
     Raises:
-        InputError: there are not so many.
+        InputError: there are fewer images; names the flag.
     """
     if num_images is None:
-        return loader
-    num_there = len(loader.dataset)
-    if num_images > num_there:
-        raise InputError(f"--{flag} {num_images:,}: there are {num_there:,} images to choose from")
-    return only(loader, _divide(num_there, num_images, SUBSET_SEED)[0])
+        return dataset
+    if num_images > len(dataset):
+        raise InputError(
+            f"--{flag} {num_images:,}: there are {len(dataset):,} images to choose from"
+        )
+    return dataset.select(_random_division(len(dataset), num_images, SUBSET_SEED)[0])
 
 
-def only(loader: DataLoader, indices: Tensor, for_training: bool = True) -> DataLoader:
-    """A loader like this one over the images at some indices of its own, int64 (N,).
-
-    Args:
-        for_training: shuffled and augmented where the loader is; else neither.
-    """
-    dataset, sampler = loader.dataset, loader.batch_sampler
-    chosen = dataset.only(dataset.places(indices), augment=for_training)
-    return make_loader(chosen, sampler.batch_size, sampler.seed if for_training else None)
-
-
-def _divide(num_images: int, num_taken: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Indices of some images by chance, and of the others, both in order."""
+def _random_division(num_images: int, num_taken: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Indices of a random choice of images, and of the others, both sorted."""
     order = torch.from_numpy(np.random.default_rng(seed).permutation(num_images))
     return order[:num_taken].sort().values, order[num_taken:].sort().values

@@ -12,7 +12,7 @@ from rich.text import Text
 from tqdm import tqdm
 
 
-class Screen:
+class RunConsole:
     """The console of one run; a context, inside which the bars are shown.
 
     In a terminal rich owns the bottom lines: its bar over the whole run, and under it the

@@ -13,13 +13,13 @@ from torch.utils.data import DataLoader
 
 from tinkering.runs import checkpoint
 from tinkering.runs.layout import RunFiles
-from tinkering.runs.state import Learner, Progress, content_of
+from tinkering.runs.state import LoopState, TrainState, content_of
 
 
 def rehearse(
     flags: dict,
     files: RunFiles,
-    learner: Learner,
+    learner: TrainState,
     loaders: Sequence[DataLoader],
     learn: Callable[..., tuple[float, float, int]],
     score: Callable[..., tuple[float, float]],
@@ -61,10 +61,10 @@ def _timed(function: Callable, *args: object) -> tuple[float, tuple]:
     return perf_counter() - started, return_value
 
 
-def _bytes_on_disk(flags: dict, learner: Learner) -> int:
+def _bytes_on_disk(flags: dict, learner: TrainState) -> int:
     """Of the model file and of two generations of the state, which has the model in it, too."""
     best = checkpoint.model_content(learner.scored_model, flags=flags)
-    state = content_of(Progress(flags, best=best), learner)
+    state = content_of(LoopState(flags, best=best), learner)
     return _size(best) + 2 * _size(state)
 
 

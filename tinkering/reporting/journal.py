@@ -3,19 +3,22 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
+from time import perf_counter
 from typing import Self
 
 from torch.utils.data import DataLoader
 
 from tinkering.errors import WriteError
 from tinkering.files import replace_file
-from tinkering.reporting.console import Screen, aligned
+from tinkering.reporting.console import RunConsole, aligned
 from tinkering.reporting.page import page
-from tinkering.reporting.plot_process import PlotProcess
+from tinkering.reporting.plots import draw_batch_metrics, draw_epoch_metrics
 from tinkering.reporting.samples import draw_samples
 from tinkering.runs.layout import RunFiles
 from tinkering.runs.metrics import COLUMNS, MetricsFile
-from tinkering.runs.state import Progress
+from tinkering.runs.state import LoopState
+
+MAX_DRAWING_SHARE = 0.01  # of the run's time so far, before its end
 
 
 class LogFile:
@@ -34,7 +37,7 @@ class LogFile:
             raise WriteError(self.path, error) from error
 
 
-class Silence:
+class NullJournal:
     """The journal of a process that is not the first of its run: it tells nothing."""
 
     def __init__(self, *_: object):
@@ -66,9 +69,9 @@ class Journal:
 
     def __init__(
         self,
-        screen: Screen,
+        screen: RunConsole,
         files: RunFiles,
-        progress: Progress,
+        progress: LoopState,
         train_loader: DataLoader,
         tensorboard: bool = False,
         plots: bool = True,
@@ -81,7 +84,8 @@ class Journal:
         lines = [row for row in progress.metrics if row[COLUMNS.index("train_loss")] != ""]
         self._last_step, self._last_seconds = (lines[-1][0], lines[-1][-1]) if lines else (0, 0.0)
         self._plan: dict[str, str] = {}
-        self._plots = PlotProcess(files.folder) if plots else None
+        self._draws = plots
+        self._started, self._drawing_seconds = perf_counter(), 0.0
         self._writer = None
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
@@ -95,12 +99,8 @@ class Journal:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._writer:
             self._writer.close()
-        if not self._plots:
-            return
-        if self._metrics.rows and kind in (None, SystemExit):
-            self.lines(self._plots.finish())
-        else:
-            self._plots.kill()
+        if self._draws and self._metrics.rows and kind in (None, SystemExit):
+            self._draw()
 
     def line(self, text: str) -> None:
         self.screen.line(text)
@@ -129,7 +129,7 @@ class Journal:
         self._log.write("\n".join(aligned(facts)))
         self._table("plan", rows)
         self.lines(lines)
-        if self._plots:
+        if self._draws:
             draw_samples(self._train_loader, classes, self.files.samples)
 
     def training(self, step: int, loss: float, accuracy: float, lr: float) -> None:
@@ -150,13 +150,26 @@ class Journal:
         note = "  best so far" if is_best else ""
         self.line(f"step {step:>6,}  valid  loss {loss:.4f}  accuracy {accuracy:7.2%}{note}")
         self._write_report({})
-        if self._plots:
-            self._plots.draw()
+        if self._draws and self._drawing_seconds < MAX_DRAWING_SHARE * (
+            perf_counter() - self._started
+        ):
+            self._draw()
 
     def results(self, rows: dict[str, str]) -> None:
         """The table at the end."""
         self._write_report(rows)
         self._table("results", rows)
+
+    def _draw(self) -> None:
+        """Draw the curves; a drawing that fails is a warning."""
+        started = perf_counter()
+        try:
+            rows = [dict(zip(COLUMNS, row, strict=True)) for row in self._metrics.rows]
+            draw_batch_metrics(rows, self.files.plots / "batch_metrics.png")
+            draw_epoch_metrics(rows, self.files.plots / "epoch_metrics.png")
+        except WriteError as error:
+            self.line(f"warning: no plots: {error}")
+        self._drawing_seconds += perf_counter() - started
 
     def _table(self, title: str, rows: dict[str, str]) -> None:
         self.screen.table(title, rows)
@@ -164,7 +177,7 @@ class Journal:
 
     def _write_report(self, results: dict[str, str]) -> None:
         rows = [dict(zip(COLUMNS, row, strict=True)) for row in self._metrics.rows]
-        text = page(self.files.run_id, self._plan, results, rows, self._plots is not None)
+        text = page(self.files.run_id, self._plan, results, rows, self._draws)
         with replace_file(self.files.report) as file:
             file.write(text.encode())
 

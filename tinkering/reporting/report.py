@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from tinkering.errors import NonFiniteLossError
 from tinkering.runs import checkpoint
 from tinkering.runs.layout import RunFiles
-from tinkering.runs.state import Found, Learner, Progress
+from tinkering.runs.state import LoadedState, LoopState, TrainState
 from tinkering.runtime.compiling import Compiled
 from tinkering.runtime.signals import Stopper
 
@@ -85,7 +85,11 @@ def revision() -> str:
 
 
 def beginning(
-    found: Found | None, progress: Progress, learner: Learner, flags: dict, files: RunFiles
+    found: LoadedState | None,
+    progress: LoopState,
+    learner: TrainState,
+    flags: dict,
+    files: RunFiles,
 ) -> list[str]:
     """What there is to say before the first step: where the run goes on, and what to beware of."""
     lines = [f"moved aside: {path}" for path in files.moved]
@@ -117,7 +121,7 @@ def explained(train_loader: DataLoader, files: RunFiles) -> Iterator[None]:
         yield
     except NonFiniteLossError as error:
         indices = train_loader.batch_sampler.indices_at(error.step - 1)
-        places = ", ".join(map(str, train_loader.dataset.places(indices).tolist()))
+        places = ", ".join(map(str, train_loader.dataset.positions(indices).tolist()))
         state = "no state is saved yet"
         if files.state.exists():
             state = f"the last good state is in {files.state.path}"
@@ -139,21 +143,21 @@ def _notes(flags: dict) -> list[str]:
     return [note for note, holds in asked.items() if holds]
 
 
-def early(progress: Progress, num_steps: int) -> list[str]:
+def early(progress: LoopState, num_steps: int) -> list[str]:
     """A line where patience has ended the run before its last step."""
     if progress.validated_step == num_steps:
         return []
     return [f"stopped early: {progress.num_stale} validations without a better accuracy"]
 
 
-def stopped(progress: Progress, stop: Stopper) -> str:
+def stopped(progress: LoopState, stop: Stopper) -> str:
     """The line that says how to go on."""
     again = shlex.join(["python", *sys.argv])
     return f"stopped by {stop.requested} after step {progress.step:,}; saved. Go on with: {again}"
 
 
 def results(
-    progress: Progress,
+    progress: LoopState,
     flags: dict,
     device: torch.device,
     train_loader: DataLoader,
@@ -205,7 +209,7 @@ def _split(flags: dict) -> str | None:
 def _step(flags: dict, train_loader: DataLoader) -> str:
     """The images of a step, and what they are made up of where it is not one batch."""
     sampler = train_loader.batch_sampler
-    counts = {"processes": sampler.group.size, "batches": flags["grad_accum_steps"]}
+    counts = {"processes": sampler.group.world_size, "batches": flags["grad_accum_steps"]}
     factors = [f"{number} {what}" for what, number in counts.items() if number > 1]
     made_up = f" ({' x '.join([*factors, str(flags['batch_size'])])})" if factors else ""
     return f"{sampler.batch_size} images{made_up}"

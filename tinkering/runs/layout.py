@@ -12,8 +12,8 @@ from tinkering.cli.configs import config_text
 from tinkering.errors import DataError, InputError, WriteError
 from tinkering.files import remove_parts, replace_file
 from tinkering.runs import checkpoint
-from tinkering.runs.state import Found, Learner, Progress, StateFile, restore
-from tinkering.runtime.distributed import ALONE, Group
+from tinkering.runs.state import LoadedState, LoopState, StateFile, TrainState, restore
+from tinkering.runtime.distributed import SINGLE_PROCESS, Group
 
 # Flags that leave the weights and the metrics as they are, and may differ from start to start.
 # Of the batch, it is the images of a step in all processes that must be the same.
@@ -65,7 +65,9 @@ class RunFiles:
         InputError: two files would have one name.
     """
 
-    def __init__(self, save_path: Path, model_name: str, run_id: str, group: Group = ALONE):
+    def __init__(
+        self, save_path: Path, model_name: str, run_id: str, group: Group = SINGLE_PROCESS
+    ):
         self.run_id = run_id
         self._group = group
         self.moved: list[Path] = []  # the new names of what was moved aside
@@ -77,7 +79,7 @@ class RunFiles:
         self.report = self.folder / "report.md"
         self.plots = self.folder / "plots"
         self.samples = self.plots / "samples.png"
-        self.state = StateFile(save_path / f"checkpoint_{run_id}.pt", group.is_first)
+        self.state = StateFile(save_path / f"checkpoint_{run_id}.pt", group.is_rank0)
         if self.model in (self.folder, self.state.path, self.state.previous):
             raise InputError(
                 f"--model_name {model_name} is the name of another file of the run {run_id}; "
@@ -87,7 +89,7 @@ class RunFiles:
     def make_folders(self) -> None:
         """Makes the folders; raises InputError where one cannot be made or written."""
         files = self.model, self.state.path, self.metrics, self.results, self.config, self.report
-        self._group.of_first(lambda: checkpoint.prepare_folders(*files))
+        self._group.broadcast_from_rank0(lambda: checkpoint.prepare_folders(*files))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -100,7 +102,7 @@ class RunFiles:
             InputError: another process holds it; names that process.
             WriteError: the folder is full.
         """
-        if not self._group.is_first:
+        if not self._group.is_rank0:
             yield
             return
         owner = self.folder / "lock.pid"
@@ -128,7 +130,7 @@ class RunFiles:
                 with suppress(OSError):  # on a disk that became read-only the error is the run's
                     owner.unlink()
 
-    def find(self, mode: str, flags: dict, num_in_step: int) -> Found | None:
+    def find(self, mode: str, flags: dict, num_in_step: int) -> LoadedState | None:
         """The saved state to go on from, or None to start anew.
 
         Args:
@@ -140,9 +142,9 @@ class RunFiles:
             InputError: the flags, or the images of a step, are not the run's.
             DataError: there must be a state and is none, or none that is whole.
         """
-        return self._group.of_first(lambda: self._find(mode, flags, num_in_step))
+        return self._group.broadcast_from_rank0(lambda: self._find(mode, flags, num_in_step))
 
-    def _find(self, mode: str, flags: dict, num_in_step: int) -> Found | None:
+    def _find(self, mode: str, flags: dict, num_in_step: int) -> LoadedState | None:
         if mode == "never":
             self._move_aside(self.model, self.state.path, self.state.previous)
             self._move_aside(self.metrics, self.results, self.config, self.report, self.plots)
@@ -163,16 +165,16 @@ class RunFiles:
         return found
 
     def begin(
-        self, found: Found | None, flags: dict, num_in_step: int, learner: Learner
-    ) -> Progress:
+        self, found: LoadedState | None, flags: dict, num_in_step: int, learner: TrainState
+    ) -> LoopState:
         """Puts the learner where the found state left it; a fresh start where there is none.
 
         The config is written. Another run's best checkpoint, under the name that this run's is to
         have, is moved aside.
         """
-        progress = restore(found.content, learner) if found else Progress(flags)
+        progress = restore(found.content, learner) if found else LoopState(flags)
         progress.flags, progress.num_in_step = flags, num_in_step
-        if self._group.is_first:
+        if self._group.is_rank0:
             if not self._model_is_own(flags):
                 self._move_aside(self.model)
             with replace_file(self.config) as file:
@@ -183,12 +185,12 @@ class RunFiles:
 
     def save_model(self, content: dict) -> None:
         """Writes the best checkpoint."""
-        if self._group.is_first:
+        if self._group.is_rank0:
             checkpoint.save(self.model, content)
 
     def save_results(self, results: dict) -> None:
         """Writes the figures of the run."""
-        if self._group.is_first:
+        if self._group.is_rank0:
             checkpoint.save_results(self.results, results)
 
     def _model_is_own(self, flags: dict) -> bool:

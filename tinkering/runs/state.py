@@ -13,15 +13,14 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from tinkering.errors import DataError, InputError, NonFiniteLossError
-from tinkering.meter import Meter
 from tinkering.runs import checkpoint
-from tinkering.train import is_due
+from tinkering.train import Meter, is_due
 
 FORMAT = "state 2"  # of the state file, not the model file's; count it up when its keys change
 
 
 @dataclass
-class Progress:
+class LoopState:
     """How far a run has come, and all of it that is not in the network or the optimizer."""
 
     flags: dict  # of the command line; precision as it was chosen
@@ -64,7 +63,7 @@ class Progress:
 
 
 @dataclass
-class Learner:
+class TrainState:
     """What an optimizer step changes."""
 
     model: nn.Module
@@ -79,7 +78,7 @@ class Learner:
         return self.ema.module if self.ema else self.model
 
 
-class Found(NamedTuple):
+class LoadedState(NamedTuple):
     """A state read from the disk."""
 
     content: dict
@@ -102,14 +101,14 @@ class StateFile:
         self.previous = path.with_name(f"{path.stem}.previous{path.suffix}")
         self._newest: tuple[int, int] | None = None  # on the disk: step and validated_step
 
-    def holds(self, progress: Progress) -> bool:
+    def holds(self, progress: LoopState) -> bool:
         """Whether the newest generation, saved or loaded by this process, has come this far."""
         return self._newest == (progress.step, progress.validated_step)
 
     def exists(self) -> bool:
         return self.path.exists() or self.previous.exists()
 
-    def save(self, progress: Progress, learner: Learner) -> None:
+    def save(self, progress: LoopState, learner: TrainState) -> None:
         """Writes a new generation, whole or not at all, and keeps the one before.
 
         Raises:
@@ -124,7 +123,7 @@ class StateFile:
             checkpoint.save(self.path, content, keep=self.previous)
         self._newest = progress.step, progress.validated_step
 
-    def load(self) -> Found:
+    def load(self) -> LoadedState:
         """The newest generation that is whole.
 
         A damaged newest one is renamed, so that it never takes the place of a whole one.
@@ -137,9 +136,9 @@ class StateFile:
         self._newest = progress["step"], progress["validated_step"]
         return found
 
-    def _load_newest_whole(self) -> Found:
+    def _load_newest_whole(self) -> LoadedState:
         try:
-            return Found(checkpoint.load(self.path, FORMAT), "")
+            return LoadedState(checkpoint.load(self.path, FORMAT), "")
         except InputError as error:
             fault = error
         if not self.previous.exists():
@@ -152,10 +151,10 @@ class StateFile:
             ) from error
         if os.path.lexists(self.path):  # a link to nowhere, too
             self.path.replace(self.path.with_suffix(".damaged"))
-        return Found(content, f"{fault}; going on from the state before it, {self.previous}")
+        return LoadedState(content, f"{fault}; going on from the state before it, {self.previous}")
 
 
-def content_of(progress: Progress, learner: Learner) -> dict:
+def content_of(progress: LoopState, learner: TrainState) -> dict:
     """What a state file holds: tensors and plain types."""
     return {
         "format": FORMAT,
@@ -169,7 +168,7 @@ def content_of(progress: Progress, learner: Learner) -> dict:
     }
 
 
-def restore(content: dict, learner: Learner) -> Progress:
+def restore(content: dict, learner: TrainState) -> LoopState:
     """Puts a loaded state into the network, the optimizer and the random generators."""
     learner.model.load_state_dict(content["model"])
     learner.optimizer.load_state_dict(content["optimizer"])
@@ -187,7 +186,7 @@ def restore(content: dict, learner: Learner) -> Progress:
         group["lr"] = base_lr * factor(learner.scheduler.last_epoch)
     _set_random_states(content["random"])
     progress = content["progress"]
-    return Progress(**{**progress, "meter": Meter(**progress["meter"])})
+    return LoopState(**{**progress, "meter": Meter(**progress["meter"])})
 
 
 def _random_states() -> dict:

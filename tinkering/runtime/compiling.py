@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tinkering.gradients import Forward, forward_of
+from tinkering.train import Forward, forward_of
 
 
 class Compiled(NamedTuple):

@@ -24,44 +24,45 @@ class Group:
 
     Args:
         rank: 0 for the first, which alone tells and writes.
-        size: how many there are.
+        world_size: number of processes.
         local_rank: 0 for the first on its machine.
     """
 
     rank: int = 0
-    size: int = 1
+    world_size: int = 1
     local_rank: int = 0
 
     @property
-    def is_first(self) -> bool:
+    def is_rank0(self) -> bool:
         return self.rank == 0
 
-    def share_of(self, num_samples: int) -> slice:
+    def shard(self, num_samples: int) -> slice:
         """This process's samples of a step's: all have as many, or one more or less."""
         return slice(
-            num_samples * self.rank // self.size, num_samples * (self.rank + 1) // self.size
+            num_samples * self.rank // self.world_size,
+            num_samples * (self.rank + 1) // self.world_size,
         )
 
-    def total(self, numbers: Tensor) -> Tensor:
+    def all_reduce_sum(self, numbers: Tensor) -> Tensor:
         """The sum over the processes of a tensor of numbers; it is summed in place."""
-        if self.size > 1:
+        if self.world_size > 1:
             distributed.all_reduce(numbers)
         return numbers
 
-    def largest(self, number: int) -> int:
+    def all_reduce_max(self, number: int) -> int:
         """The largest of the processes' numbers."""
-        if self.size == 1:
+        if self.world_size == 1:
             return number
         largest = torch.tensor(number)
         distributed.all_reduce(largest, distributed.ReduceOp.MAX)
         return int(largest)
 
-    def of_first(self, make: Callable[[], T]) -> T:
+    def broadcast_from_rank0(self, make: Callable[[], T]) -> T:
         """What the first process makes, or raises, in all of them."""
-        if self.size == 1:
+        if self.world_size == 1:
             return make()
         made: list = [None, None]
-        if self.is_first:
+        if self.is_rank0:
             try:
                 made[0] = make()
             except Exception as error:
@@ -72,18 +73,18 @@ class Group:
         return made[0]
 
     @contextmanager
-    def first_goes_ahead(self) -> Iterator[None]:
+    def rank0_first(self) -> Iterator[None]:
         """The first process of each machine goes through before the others do."""
-        if self.size > 1 and self.local_rank > 0:
+        if self.world_size > 1 and self.local_rank > 0:
             distributed.barrier()
         yield
-        if self.size > 1 and self.local_rank == 0:
+        if self.world_size > 1 and self.local_rank == 0:
             distributed.barrier()
 
     @torch.no_grad()
-    def average(self, tensors: list[Tensor], weight: float) -> None:
+    def all_reduce_mean(self, tensors: list[Tensor], weight: float) -> None:
         """Each tensor becomes the mean of the processes' own, weighted; weights add up to 1."""
-        if self.size == 1 or not tensors:
+        if self.world_size == 1 or not tensors:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors]).mul_(weight)
         distributed.all_reduce(flat)
@@ -93,22 +94,22 @@ class Group:
     def average_buffers(self, *models: nn.Module) -> None:
         """The running means of BatchNorm, which each process takes of its own images."""
         buffers = [b for model in models for b in model.buffers() if b.is_floating_point()]
-        self.average(buffers, 1 / self.size)
+        self.all_reduce_mean(buffers, 1 / self.world_size)
 
-    def vary_random_state(self, seed: int, step: int) -> None:
+    def seed_by_rank(self, seed: int, step: int) -> None:
         """Gives each process but the first random numbers of its own, for dropout."""
-        if not self.is_first:
-            torch.manual_seed(seed + step * self.size + self.rank)
+        if not self.is_rank0:
+            torch.manual_seed(seed + step * self.world_size + self.rank)
 
 
-ALONE = Group()
+SINGLE_PROCESS = Group()
 
 
 def join_group() -> Group:
-    """Connects this process with the others that torchrun has started; ALONE where it has not."""
+    """Join the process group that torchrun has started; SINGLE_PROCESS without torchrun."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        return ALONE
+        return SINGLE_PROCESS
     # Defaults of its functions are the group there is when they are defined. The first optimizer's
     # step would import it; then the group could not be taken down at exit, and one exit in ten
     # aborted because gloo's threads outlived the interpreter.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Self
 
-from tinkering.runtime.distributed import ALONE, Group
+from tinkering.runtime.distributed import SINGLE_PROCESS, Group
 
 # What asks for a stop: a signal's number, or this one.
 END_OF_TIME = 1
@@ -37,7 +37,7 @@ class Stopper:
         group: the processes of the run.
     """
 
-    def __init__(self, max_minutes: float | None = None, group: Group = ALONE):
+    def __init__(self, max_minutes: float | None = None, group: Group = SINGLE_PROCESS):
         self._group = group
         # The number of what asks for the stop, or 0: of this process, and of any of them. They are
         # two, so that a signal that comes while the processes agree is not written over.
@@ -59,7 +59,7 @@ class Stopper:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if kind is Stopped:
-            if self._group.is_first:
+            if self._group.is_rank0:
                 print(f"stopped by {self.requested}; the same command goes on", file=sys.stderr)
             sys.exit(self.exit_code)
 
@@ -75,7 +75,7 @@ class Stopper:
 
     def is_requested(self) -> bool:
         """Whether a stop is asked for, of any of the processes; each has to ask."""
-        self._agreed = self._group.largest(self._asked)
+        self._agreed = self._group.all_reduce_max(self._asked)
         return self._agreed > 0
 
     def raise_if_requested(self) -> None:
@@ -100,9 +100,9 @@ class Stopper:
             signal.raise_signal(signal.SIGTERM)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self._asked and self._group.size == 1:
+        if self._asked and self._group.world_size == 1:
             raise KeyboardInterrupt
         is_end_of_time = self._time_is_up and number == signal.SIGTERM
         self._asked = self._asked or (END_OF_TIME if is_end_of_time else number)
-        if not self._finishing and self._group.size == 1:
+        if not self._finishing and self._group.world_size == 1:
             raise Stopped

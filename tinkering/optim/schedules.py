@@ -1,66 +1,12 @@
-"""Optimizers, learning rates and losses, by name."""
+"""Learning-rate schedules by name."""
 
 import math
 from collections.abc import Callable
-from functools import partial
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tinkering.errors import InputError
-from tinkering.optim.muon import Muon
-
-
-def make_optimizer(
-    name: str,
-    model: nn.Module,
-    lr: float,
-    weight_decay: float = 0.0,
-    momentum: float = 0.9,
-    betas: tuple[float, float] = (0.9, 0.999),
-    nesterov: bool = False,
-) -> Optimizer:
-    """torch's optimizer of that name over the model's parameters.
-
-    Weight decay is for weights only: norms and biases, whose size has nothing to do with
-    overfitting, go without.
-
-    Args:
-        name: a key of OPTIMIZERS.
-        momentum: of sgd, rmsprop and muon.
-        betas: decay of the running means of adam and adamw.
-        nesterov: of sgd and muon.
-
-    Raises:
-        InputError: the options do not go together.
-    """
-    offered = {"momentum": momentum, "betas": betas, "nesterov": nesterov}
-    constructor, taken = OPTIMIZERS[name]
-    weights = [p for p in model.parameters() if p.dim() > 1]
-    others = [p for p in model.parameters() if p.dim() <= 1]
-    groups = [
-        {"params": weights, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    try:
-        return constructor(groups, lr=lr, **{option: offered[option] for option in taken})
-    except ValueError as error:
-        raise InputError(f"--optimizer {name}: {error}") from error
-
-
-# name: torch's class, fused where it can be, and the options of ours that it takes
-OPTIMIZERS: dict[str, tuple[Callable[..., Optimizer], tuple[str, ...]]] = {
-    "adamw": (partial(torch.optim.AdamW, fused=True), ("betas",)),
-    "adam": (partial(torch.optim.Adam, fused=True), ("betas",)),
-    "sgd": (partial(torch.optim.SGD, fused=True), ("momentum", "nesterov")),
-    "adadelta": (torch.optim.Adadelta, ()),
-    "rmsprop": (torch.optim.RMSprop, ("momentum",)),
-    "muon": (Muon, ("momentum", "nesterov")),
-}
 
 
 def make_scheduler(
@@ -134,7 +80,7 @@ class Plateau:
     def __call__(self, step: int) -> float:
         return self.factor * min(1.0, _rise(step, self.warmup))
 
-    def look_at(self, val_loss: float) -> None:
+    def step(self, val_loss: float) -> None:
         """Takes note of one validation."""
         if val_loss < self.best_loss * (1 - 1e-4):
             self.best_loss, self.num_bad = val_loss, 0
@@ -145,11 +91,11 @@ class Plateau:
             self.num_bad = 0
 
 
-def tell_validation(scheduler: LambdaLR, val_loss: float) -> None:
+def step_with_validation(scheduler: LambdaLR, val_loss: float) -> None:
     """Lets a plateau schedule take note of a validation; the next step has its learning rate."""
     plateau = scheduler.lr_lambdas[0]
     if isinstance(plateau, Plateau):
-        plateau.look_at(val_loss)
+        plateau.step(val_loss)
         for group, base_lr in zip(
             scheduler.optimizer.param_groups, scheduler.base_lrs, strict=True
         ):
@@ -171,33 +117,3 @@ def _onecycle(step: int, last: int) -> float:
     if step <= peak:
         return _cosine(start, 1, step / peak)
     return _cosine(1, end, (step - peak) / (last - peak))
-
-
-def make_ema(model: nn.Module, decay: float | None) -> AveragedModel | None:
-    """torch's running mean of a model's weights and buffers; None where decay is None.
-
-    Args:
-        decay: share of the mean that an update keeps, 0..1.
-    """
-    if decay is None:
-        return None
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
-
-
-def make_criterion(name: str, label_smoothing: float = 0.0) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss of that name: (logits (N, num_classes), labels (N,)) -> mean loss, a scalar.
-
-    Args:
-        name: cross_entropy, or nll on the log-probabilities of the logits: the same numbers in
-            two steps, as PyTorch's MNIST example has them.
-        label_smoothing: share of the target that is spread over all classes, 0..1.
-    """
-    if name == "cross_entropy":
-        return nn.CrossEntropyLoss(label_smoothing=label_smoothing)
-
-    def nll(logits: Tensor, labels: Tensor) -> Tensor:
-        log_probabilities = functional.log_softmax(logits.float(), dim=1)
-        right = functional.nll_loss(log_probabilities, labels)
-        return (1 - label_smoothing) * right - label_smoothing * log_probabilities.mean()
-
-    return nll
