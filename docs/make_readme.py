@@ -156,7 +156,7 @@ def draw_picture() -> None:
     import numpy as np
 
     from tinkering.data.glyphs import draw_glyphs
-    from tinkering.reporting.plots import contact_sheet
+    from tinkering.reporting.samples import contact_sheet
 
     classes = string.digits + string.ascii_uppercase + string.ascii_lowercase
     labels = np.tile(np.arange(62), 12)

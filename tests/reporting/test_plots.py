@@ -6,7 +6,6 @@ import pytest
 from PIL import Image
 
 from tinkering.reporting.plots import (
-    contact_sheet,
     draw_batch_metrics,
     draw_comparison,
     draw_epoch_metrics,
@@ -15,8 +14,6 @@ from tinkering.reporting.plots import (
 
 EMPTY = dict.fromkeys(("lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"), "")
 BLUE, VERMILLION = (0, 114, 178), (213, 94, 0)
-FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat")
-FASHION += ("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
 def training_row(step, loss=1.0, accuracy=0.5):
@@ -60,37 +57,6 @@ def texts(figure):
 def line(axes, label):
     (found,) = [line for line in axes.lines if line.get_label() == label]
     return found
-
-
-def test_a_contact_sheet_shows_every_image_in_the_column_of_its_class(tmp_path):
-    images = np.zeros((4, 28, 28), np.uint8)
-    images[2] = 255
-    classes = [chr(ord("a") + label) for label in range(26)]  # too many to be magnified
-    contact_sheet(images, np.array([0, 1, 1, 0]), classes, tmp_path / "sheet.png")
-    drawn = np.asarray(opened(tmp_path / "sheet.png"))[-12 * 28 :]  # below the names
-    assert drawn.shape == (12 * 28, 26 * 28)
-    white = np.argwhere(drawn > 128)
-    assert white.min(axis=0).tolist() == [28, 28]  # the second image of the second class
-    assert white.max(axis=0).tolist() == [55, 55]
-
-
-@pytest.mark.parametrize("copies", [1, 3])
-def test_names_on_a_contact_sheet_keep_apart_however_long_they_are(tmp_path, copies):
-    classes = [name * copies for name in FASHION]
-    images, labels = np.zeros((10, 28, 28), np.uint8), np.arange(10)
-    contact_sheet(images, labels, classes, tmp_path / "sheet.png")
-    drawn = np.asarray(opened(tmp_path / "sheet.png"))
-    names = drawn[: -12 * 3 * 28]  # few classes are magnified
-    edges = np.concatenate([names[:, :: 3 * 28], names[:, 3 * 28 - 1 :: 3 * 28]], axis=1)
-    assert (edges > 200).all()
-    assert all((column < 100).any() for column in np.split(names, 10, axis=1))
-
-
-def test_a_contact_sheet_of_very_many_images_is_drawn_at_once(tmp_path):
-    images, labels = np.zeros((300_000, 28, 28), np.uint8), np.arange(300_000) % 62
-    start = time.process_time()
-    contact_sheet(images, labels, [str(label) for label in range(62)], tmp_path / "sheet.png")
-    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize("draw", [draw_batch_metrics, draw_epoch_metrics])

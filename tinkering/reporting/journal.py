@@ -130,7 +130,7 @@ class Journal:
         self._table("plan", rows)
         self.lines(lines)
         if self._draws:
-            draw_samples(self._train_loader, classes, self.files.samples)
+            draw_samples(self._train_loader.dataset, classes, self.files.samples)
 
     def training(self, step: int, loss: float, accuracy: float, lr: float) -> None:
         """The line of metrics within a segment; loss and accuracy since the line before."""

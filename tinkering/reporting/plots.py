@@ -1,4 +1,4 @@
-"""Figures: the images of each class, the curves of a run, the curves of several runs.
+"""Figures of metrics: the curves of one run, and of several runs side by side.
 
 matplotlib takes a second to import, so it is imported when a curve is drawn.
 """
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from tinkering.files import replace_file
 
@@ -29,47 +28,6 @@ RAW = {"color": BLUE, "alpha": 0.35, "linewidth": 0.7}
 TRAINING = {"color": BLUE, "linewidth": 1.8}
 VALIDATION = {"color": VERMILLION, "linewidth": 1.4, "linestyle": "--", "marker": "o"}
 MOST_POINTS = 1000  # of a line: more than a panel has pixels to tell apart
-
-
-def contact_sheet(
-    images: np.ndarray, labels: np.ndarray, classes: Sequence[str], path: Path
-) -> None:
-    """Draws a column for each class, its name above it and some of its images below.
-
-    Args:
-        images: uint8 (N, H, W).
-        labels: int (N,), the class of each.
-        classes: the name of each label.
-        path: of the PNG to write; 12 images a class, fewer where there are fewer.
-    """
-    height, width = images.shape[1:]
-    sheet = np.zeros((12 * height, len(classes) * width), np.uint8)
-    for label in range(len(classes)):
-        for row, index in enumerate(np.flatnonzero(labels == label)[:12]):
-            place = slice(row * height, (row + 1) * height)
-            sheet[place, label * width : (label + 1) * width] = images[index]
-    times = max(1, min(3, 1200 // sheet.shape[1]))  # a sheet of few classes is magnified
-    sheet = sheet.repeat(times, axis=0).repeat(times, axis=1)
-    names = _names(classes, times * width)
-    with replace_file(path) as file:
-        Image.fromarray(np.concatenate([names, sheet])).save(file, format="png")
-
-
-def _names(classes: Sequence[str], width: int) -> np.ndarray:
-    """Names above columns of this width: uint8 (height, len(classes) * width), black on white.
-
-    All are turned by a quarter where one is too long for its column.
-    """
-    font = ImageFont.load_default(16)
-    longest = math.ceil(max(map(font.getlength, classes)))
-    turned, total = longest > width - 4, len(classes) * width
-    band = Image.new("L", (longest + 12, total) if turned else (total, 28), 255)
-    draw = ImageDraw.Draw(band)
-    for label, name in enumerate(classes):
-        middle = (label + 0.5) * width
-        place, anchor = ((6, middle), "lm") if turned else ((middle, 14), "mm")
-        draw.text(place, name, fill=0, font=font, anchor=anchor)
-    return np.asarray(band.rotate(90, expand=True) if turned else band)
 
 
 def draw_batch_metrics(rows: Rows, path: Path) -> "Figure":
