@@ -25,11 +25,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks import startup
 from benchmarks.speeds import shown_by
 from benchmarks.throughput import conditions_of
-from tinkering.commands.plot import read_metrics
 from tinkering.models import ResNet4StageCustom
 from tinkering.optim.losses import make_criterion
 from tinkering.optim.optimizers import make_optimizer
 from tinkering.runs import checkpoint
+from tinkering.runs.metrics import read_metrics
 from tinkering.runtime.compiling import compile_forward
 from tinkering.runtime.device import choose_device, choose_precision, make_fast
 

@@ -13,6 +13,9 @@ import torch
 from tinkering.data.loader import ImageDataset
 
 ROOT = Path(__file__).parent.parent
+METRICS_HEADER = (
+    "step,epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,images_per_second,seconds"
+)
 CLOSED = "http://127.0.0.1:9"  # nobody listens on the discard port: every download fails at once
 
 
@@ -50,6 +53,13 @@ def random_part(num_images: int, num_classes: int, seed: int = 0, first_label: i
     for image, label in zip(images, labels, strict=True):
         image[:, label % 28 :: label % 5 + 2] = 250
     return images, labels + first_label
+
+
+def write_metrics(folder: Path, *rows: str, header: str = METRICS_HEADER) -> Path:
+    """A folder of a run with these rows in its metrics.csv; returns the folder."""
+    folder.mkdir(parents=True)
+    (folder / "metrics.csv").write_text("\n".join([header, *rows, ""]))
+    return folder
 
 
 def run_program(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:

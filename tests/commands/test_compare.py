@@ -9,9 +9,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from tests.commands.test_plot import HEADER
-from tests.helpers import ROOT
-from tinkering.commands.compare import compare, names
+from tests.helpers import ROOT, write_metrics
+from tinkering.commands.compare import compare, short_names
 from tinkering.errors import InputError
 
 FLAGS = {
@@ -31,10 +30,9 @@ METRICS = [
 
 
 def leave_run(folder, metrics=METRICS, results=RESULTS, **flags):
-    """What a run leaves; one under way has no results."""
-    folder.mkdir(parents=True)
+    """Writes what is compared of a run; one that is still training has no results."""
+    write_metrics(folder, *metrics)
     flags = FLAGS | flags
-    (folder / "metrics.csv").write_text("\n".join([HEADER, *metrics, ""]))
     (folder / "config.yaml").write_text(yaml.safe_dump(flags))
     if results:
         (folder / "results.json").write_text(json.dumps(results | {"flags": flags}))
@@ -42,8 +40,8 @@ def leave_run(folder, metrics=METRICS, results=RESULTS, **flags):
 
 
 @pytest.fixture
-def told(tmp_path, monkeypatch, capsys):
-    """Compares runs in an empty folder; returns the lines that are printed."""
+def compared(tmp_path, monkeypatch, capsys):
+    """Compares runs in an empty folder; returns the lines that it prints."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
@@ -59,8 +57,8 @@ def cells(line):
     return [cell.strip() for cell in line.split("  ") if cell.strip()]
 
 
-def test_a_run_is_a_row_of_its_scores_and_speed(tmp_path, told):
-    heading, row, *_ = told(leave_run(tmp_path / "one"))
+def test_a_run_is_a_row_of_its_scores_and_speed(tmp_path, compared):
+    heading, row, *_ = compared(leave_run(tmp_path / "one"))
     assert dict(zip(cells(heading), cells(row), strict=True)) == {
         **{"run": "one", "data set": "emnist balanced", "network": "resnet4stage"},
         **{"parameters": "1,234,567", "optimizer": "adamw", "steps": "2,000"},
@@ -69,33 +67,33 @@ def test_a_run_is_a_row_of_its_scores_and_speed(tmp_path, told):
     }
 
 
-def test_a_run_under_way_is_told_of_as_far_as_it_has_come(tmp_path, told):
-    row = told(leave_run(tmp_path / "one", METRICS[:3], results=None))[1]
+def test_a_run_that_is_still_training_is_shown_as_far_as_it_has_come(tmp_path, compared):
+    row = compared(leave_run(tmp_path / "one", METRICS[:3], results=None))[1]
     assert cells(row) == [
         *("one", "emnist balanced", "resnet4stage", "-", "adamw", "2,000 of 2,000"),
         *("87.50%", "1,000", "-", "80", "1,100"),
     ]
 
 
-def test_of_a_run_that_has_just_begun_there_are_dashes(tmp_path, told):
+def test_a_run_that_has_just_begun_is_shown_with_dashes(tmp_path, compared):
     path = leave_run(tmp_path / "one", [], results=None)
     Path(path, "config.yaml").unlink()
-    assert cells(told(path)[1]) == ["one", *"----", "0 so far", *"-----"]
+    assert cells(compared(path)[1]) == ["one", *"----", "0 so far", *"-----"]
 
 
-def test_results_that_the_run_has_gone_on_from_are_not_its_own(tmp_path, told):
-    row = told(leave_run(tmp_path / "one", results=RESULTS | {"num_steps": 1000}))[1]
+def test_results_of_fewer_steps_than_the_metrics_are_outdated(tmp_path, compared):
+    row = compared(leave_run(tmp_path / "one", results=RESULTS | {"num_steps": 1000}))[1]
     assert "2,000 of 2,000" in row
     assert "86.12%" not in row
 
 
-def test_a_note_on_the_scores_is_told(tmp_path, told):
-    lines = told(leave_run(tmp_path / "one", results=RESULTS | {"note": "OPTIMISTIC: why"}))
+def test_a_note_on_the_scores_is_printed(tmp_path, compared):
+    lines = compared(leave_run(tmp_path / "one", results=RESULTS | {"note": "OPTIMISTIC: why"}))
     assert "the scores of one are OPTIMISTIC: why" in lines
 
 
-def test_the_flags_in_which_runs_differ_are_told_and_no_others(tmp_path, told):
-    lines = told(
+def test_only_the_flags_in_which_runs_differ_are_printed(tmp_path, compared):
+    lines = compared(
         leave_run(tmp_path / "one"),
         leave_run(
             tmp_path / "other",
@@ -114,8 +112,8 @@ def test_the_flags_in_which_runs_differ_are_told_and_no_others(tmp_path, told):
     ]
 
 
-def test_of_many_runs_that_differ_in_little_each_has_a_row(tmp_path, told):
-    lines = told(*(leave_run(tmp_path / f"run_{seed}", seed=seed) for seed in range(3)))
+def test_many_runs_that_differ_in_few_flags_have_a_row_each(tmp_path, compared):
+    lines = compared(*(leave_run(tmp_path / f"run_{seed}", seed=seed) for seed in range(3)))
     table = lines[lines.index("") + 1 : -2]
     assert list(map(cells, table)) == [
         ["run", "seed"],
@@ -123,19 +121,19 @@ def test_of_many_runs_that_differ_in_little_each_has_a_row(tmp_path, told):
     ]
 
 
-def test_runs_with_the_same_flags_are_said_to_have_them(tmp_path, told):
-    assert "no flags differ" in told(leave_run(tmp_path / "one"), leave_run(tmp_path / "other"))
+def test_runs_with_the_same_flags_differ_in_none(tmp_path, compared):
+    assert "no flags differ" in compared(leave_run(tmp_path / "one"), leave_run(tmp_path / "other"))
 
 
-def test_a_run_named_twice_is_there_once(tmp_path, told):
+def test_a_run_given_twice_is_shown_once(tmp_path, compared):
     path = leave_run(tmp_path / "one")
-    lines = told(path, path + "/", path + "/../one")
+    lines = compared(path, path + "/", path + "/../one")
     assert sum(line.startswith("one") for line in lines) == 1
 
 
-def test_a_run_may_be_where_one_is(tmp_path, told, monkeypatch):
+def test_the_current_folder_may_be_a_run(tmp_path, compared, monkeypatch):
     monkeypatch.chdir(leave_run(tmp_path / "one"))
-    assert told(".")[1].startswith("one ")
+    assert compared(".")[1].startswith("one ")
 
 
 @pytest.mark.parametrize(
@@ -147,16 +145,16 @@ def test_a_run_may_be_where_one_is(tmp_path, told, monkeypatch):
         (["/one", "/a/one"], ["/one", "a/one"]),
     ],
 )
-def test_a_name_has_as_much_of_the_path_as_tells_it_apart(folders, expected):
-    assert names([Path(folder) for folder in folders]) == expected
+def test_a_name_has_as_much_of_the_path_as_makes_it_unique(folders, expected):
+    assert short_names([Path(folder) for folder in folders]) == expected
 
 
-def test_the_curves_are_drawn(tmp_path, told):
-    lines = told(leave_run(tmp_path / "one"), plot_file="plots/curves.png")
-    assert lines[-1] == "drawn: plots/curves.png"
+def test_the_curves_are_drawn(tmp_path, compared):
+    lines = compared(leave_run(tmp_path / "one"), plot_file="plots/curves.png")
+    assert lines[-1] == "drew plots/curves.png"
     with Image.open("plots/curves.png") as image:
         assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
-    told(leave_run(tmp_path / "other"))
+    compared(leave_run(tmp_path / "other"))
     assert sorted(os.listdir()) == ["comparison.png", "plots"]
 
 
@@ -202,25 +200,85 @@ def test_in_a_terminal_the_table_fits(tmp_path, monkeypatch, width):
         assert words in screen.getvalue()
 
 
-def test_there_must_be_a_run(told):
+def test_there_must_be_a_run(compared):
     with pytest.raises(InputError, match="name at least one run"):
-        told()
+        compared()
 
 
-def test_a_folder_that_is_no_run_is_named_as_it_was_given(told):
-    with pytest.raises(InputError, match=r"^no_run is no folder of a run"):
-        told("no_run")
+def test_a_folder_that_is_not_a_run_is_named_as_it_was_given(compared):
+    with pytest.raises(InputError, match=r"^no_run is not the folder of a run"):
+        compared("no_run")
 
 
-def test_a_picture_that_would_not_be_a_png_is_refused(tmp_path, told):
-    with pytest.raises(InputError, match=r"--plot_file a\.pdf: the picture is a PNG"):
-        told(leave_run(tmp_path / "one"), plot_file="a.pdf")
+def test_a_plot_that_would_not_be_a_png_is_refused(tmp_path, compared):
+    with pytest.raises(InputError, match=r"--plot_file a\.pdf: .* must end in \.png"):
+        compared(leave_run(tmp_path / "one"), plot_file="a.pdf")
 
 
 @pytest.mark.parametrize("name", ["results.json", "config.yaml"])
 @pytest.mark.parametrize("content", [b"{", b"[1]", b"\xff\xff", b""])
-def test_a_damaged_file_is_named(tmp_path, told, name, content):
+def test_a_damaged_file_is_named(tmp_path, compared, name, content):
     path = Path(leave_run(tmp_path / "one"), name)
     path.write_bytes(content)
     with pytest.raises(InputError, match=rf"{name} .*damaged"):
-        told(str(path.parent))
+        compared(str(path.parent))
+
+
+@pytest.mark.parametrize("key", ["num_steps", "test_accuracy", "best_step", "flags"])
+def test_text_in_the_results_where_a_number_belongs_is_named(tmp_path, compared, key):
+    path = leave_run(tmp_path / "one")
+    Path(path, "results.json").write_text(json.dumps(RESULTS | {key: "high"}))
+    with pytest.raises(InputError, match=rf"results\.json is damaged: {key} is 'high'"):
+        compared(path)
+
+
+@pytest.mark.parametrize("value", [None, float("nan")])
+def test_a_missing_number_in_the_results_is_a_dash(tmp_path, compared, value):
+    results = RESULTS | {"test_accuracy": value, "best_val_accuracy": value}
+    _, row, *_ = compared(leave_run(tmp_path / "one", results=results))
+    assert cells(row)[6:9] == ["-", "1,000", "-"]
+
+
+def test_results_without_any_numbers_are_those_of_a_run_without_scores(tmp_path, compared):
+    path = leave_run(tmp_path / "one")
+    Path(path, "results.json").write_text(json.dumps(dict.fromkeys([*RESULTS, "flags"])))
+    assert cells(compared(path)[1])[5:] == ["2,000", "-", "-", "-", "-", "-"]
+
+
+@pytest.mark.parametrize("last", ["nan,nan", "0.9,nan"])
+def test_an_accuracy_that_is_not_a_number_is_never_the_best(tmp_path, compared, last):
+    metrics = [f"500,0.5,,,,{last},,20.0", *METRICS, f"3000,3.0,,,,{last},,90.0"]
+    row = compared(leave_run(tmp_path / "one", metrics, results=None))[1]
+    assert cells(row)[6:8] == ["87.50%", "1,000"]
+
+
+def test_a_run_whose_accuracies_are_all_not_a_number_has_none(tmp_path, compared):
+    metrics = ["500,0.5,,,,nan,nan,,20.0"]
+    row = compared(leave_run(tmp_path / "one", metrics, results=None))[1]
+    assert cells(row)[6:8] == ["-", "-"]
+
+
+def test_a_loop_of_symbolic_links_is_named(tmp_path, compared):
+    Path("loop").symlink_to("loop")
+    with pytest.raises(InputError, match=r"^cannot read loop/metrics\.csv: Too many levels"):
+        compared(leave_run(tmp_path / "one"), "loop")
+
+
+@pytest.mark.parametrize("name", ["a$b", r"a$\frac{", "a|b", "a\udcffb", "a\nb", "_a", "[red]a"])
+def test_odd_characters_in_a_name_are_harmless(tmp_path, compared, name):
+    runs = [leave_run(tmp_path / folder / name, seed=folder) for folder in "xy"]
+    assert "drew comparison.png" in compared(*runs)
+
+
+def test_yaml_that_is_nested_too_deep_is_refused(tmp_path, compared):
+    path = Path(leave_run(tmp_path / "one"), "config.yaml")
+    path.write_text("[" * 3000 + "]" * 3000)
+    with pytest.raises(InputError, match=r"config\.yaml cannot be read or is damaged"):
+        compared(str(path.parent))
+
+
+def test_names_in_a_config_may_be_numbers(tmp_path, compared):
+    path = leave_run(tmp_path / "one")
+    Path(path, "config.yaml").write_text("1: 2\n")
+    lines = compared(path, leave_run(tmp_path / "other"))
+    assert ["1", "2", "-"] in map(cells, lines)

@@ -5,12 +5,12 @@ import sys
 import pytest
 
 from tests.helpers import counted_images
-from tinkering.commands.plot import read_metrics
 from tinkering.data.loader import make_loader
 from tinkering.errors import WriteError
 from tinkering.reporting.console import RunConsole
 from tinkering.reporting.journal import Journal
 from tinkering.runs.layout import RunFiles
+from tinkering.runs.metrics import read_metrics
 from tinkering.runs.state import LoopState
 
 PLAN = {"data set": "glyphs", "device": "cpu"}

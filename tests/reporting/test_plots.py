@@ -9,7 +9,7 @@ from tinkering.reporting.plots import (
     draw_batch_metrics,
     draw_comparison,
     draw_epoch_metrics,
-    evaluations,
+    validations,
 )
 
 EMPTY = dict.fromkeys(("lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"), "")
@@ -85,23 +85,23 @@ def test_batch_metrics_are_each_training_row_their_moving_mean_and_validation(tm
     assert means[0] == raw[0]  # the steep beginning is not flattened
 
 
-def test_epoch_metrics_have_a_point_for_each_evaluation(tmp_path):
+def test_epoch_metrics_have_a_point_for_each_validation(tmp_path):
     figure = draw_epoch_metrics(run(100), tmp_path / "plot.png")
     for axes in figure.axes:
         assert axes.get_xlabel() == "epoch"
         assert axes.get_xscale() == "linear"
-        for label in ("training, mean since the evaluation before", "validation"):
+        for label in ("training, mean since the validation before", "validation"):
             epochs = line(axes, label).get_xdata()
             assert epochs == pytest.approx(np.arange(1, 26) * 0.4)
 
 
-def test_an_evaluation_has_the_mean_of_the_training_rows_since_the_one_before():
+def test_a_validation_has_the_mean_of_the_training_rows_since_the_one_before():
     rows = [
         *(training_row(10, 4, 0.1), training_row(20, 2, 0.3), validation_row(20, 2.5, 0.2)),
         *(training_row(30, 1, 0.5), validation_row(30, 1.5, 0.4)),
         *(validation_row(40, 1.25, 0.45), training_row(50, 0.5, 0.6)),
     ]
-    found = evaluations(rows)
+    found = validations(rows)
     assert [row["step"] for row in found] == ["20", "30", "40"]
     assert [row["train_loss"] for row in found] == [3, 1, ""]
     assert [row["train_accuracy"] for row in found] == [pytest.approx(0.2), 0.5, ""]
@@ -109,7 +109,7 @@ def test_an_evaluation_has_the_mean_of_the_training_rows_since_the_one_before():
 
 
 @pytest.mark.parametrize(("draw", "x"), [(draw_batch_metrics, 1200), (draw_epoch_metrics, 12)])
-def test_the_best_validation_is_marked_and_its_value_and_step_are_told(tmp_path, draw, x):
+def test_the_best_validation_is_marked_with_its_value_and_step(tmp_path, draw, x):
     accuracies = {400: 0.7, 800: 0.8, 1200: 0.91234, 1600: 0.9}
     rows = [validation_row(step, 2 - accuracy, accuracy) for step, accuracy in accuracies.items()]
     figure = draw(rows, tmp_path / "plot.png")
@@ -117,6 +117,13 @@ def test_the_best_validation_is_marked_and_its_value_and_step_are_told(tmp_path,
     assert "best by accuracy: 1.09 at step 1,200" in texts(figure)
     star = line(figure.axes[1], "best: 91.23% at step 1,200")
     assert star.get_xydata().tolist() == [[x, pytest.approx(91.234)]]
+
+
+@pytest.mark.parametrize("draw", [draw_batch_metrics, draw_epoch_metrics])
+def test_an_accuracy_that_is_not_a_number_is_never_marked_as_the_best(tmp_path, draw):
+    rows = [validation_row(1, "nan", "nan"), validation_row(2), validation_row(3, "nan", "nan")]
+    figure = draw(rows, tmp_path / "plot.png")
+    assert "best: 50.00% at step 2" in texts(figure)
 
 
 UNUSUAL = {
@@ -129,8 +136,9 @@ UNUSUAL = {
     "always the same": [training_row(1), training_row(2), validation_row(2), validation_row(3)],
     "all wrong": [training_row(1, 9, 0.0), validation_row(1, 9, 0.0)],
     "all right": [training_row(1, 0, 1.0), validation_row(1, 0, 1.0), validation_row(2, 0, 1.0)],
-    "losses that are no numbers": [training_row(1, "nan"), validation_row(1, "inf"), *run(60)[2:]],
-    "only losses that are no numbers": [training_row(1, "nan"), validation_row(1, "nan")],
+    "losses that are not numbers": [training_row(1, "nan"), validation_row(1, "inf"), *run(60)[2:]],
+    "only losses that are not numbers": [training_row(1, "nan"), validation_row(1, "nan")],
+    "nothing is a number": [training_row(1, "nan", "nan"), validation_row(1, "nan", "nan")],
     "losses that overflow": [training_row(1, 3e38), validation_row(1, 1e38), *run(60)],
 }
 
@@ -165,13 +173,13 @@ def test_very_many_rows_are_drawn_at_once_and_no_peak_is_lost(tmp_path):
     assert losses.max() == 5
 
 
-def test_a_comparison_has_a_line_of_its_own_look_for_each_run(tmp_path):
+def test_a_comparison_has_a_line_for_each_run_that_looks_like_no_other(tmp_path):
     steps = list(range(100, 2000, 100))
-    accuracies = {f"run_{n}": (steps, [s / (s + 100 + 20 * n) for s in steps]) for n in range(12)}
-    figure = draw_comparison(accuracies, tmp_path / "plot.png")
+    curves = {f"run_{n}": [(s, s / (s + 100 + 20 * n)) for s in steps] for n in range(12)}
+    figure = draw_comparison(curves, tmp_path / "plot.png")
     image = opened(tmp_path / "plot.png")
     assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
-    assert texts(figure) == list(accuracies)
+    assert texts(figure) == list(curves)
     (axes,) = figure.axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("training step", "validation accuracy (%)")
     assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 12
@@ -179,9 +187,9 @@ def test_a_comparison_has_a_line_of_its_own_look_for_each_run(tmp_path):
     assert has_colour(image, BLUE)
 
 
-def test_a_comparison_is_about_the_ends_of_the_runs(tmp_path):
-    curve = list(range(10, 90, 10)), [0.02, 0.5, 0.8, 0.85, 0.87, 0.88, 0.885, 0.89]
-    figure = draw_comparison({"one": curve}, tmp_path / "plot.png")
+def test_a_comparison_shows_the_ends_of_the_runs_in_detail(tmp_path):
+    accuracies = [0.02, 0.5, 0.8, 0.85, 0.87, 0.88, 0.885, 0.89]
+    figure = draw_comparison({"one": [*enumerate(accuracies)]}, tmp_path / "plot.png")
     bottom, top = figure.axes[0].get_ylim()
     assert 40 < bottom < 50
     assert 89 < top < 93
@@ -189,10 +197,10 @@ def test_a_comparison_is_about_the_ends_of_the_runs(tmp_path):
 
 CURVES = {
     "no runs": {},
-    "none with a validation": {"a": ([], [])},
-    "one with a validation": {"a": ([], []), "b": ([10], [0.5])},
-    "odd names": {"_hidden": ([1, 2], [0.1, 0.2]), r"a$\frac": ([1, 2], [0.2, 0.3])},
-    "a name too long": {"a/" * 200: ([1, 2], [0.1, 0.2])},
+    "none with a validation": {"a": []},
+    "one with a validation": {"a": [], "b": [(10, 0.5)]},
+    "odd names": {"_hidden": [(1, 0.1), (2, 0.2)], r"a$\frac": [(1, 0.2), (2, 0.3)]},
+    "a name too long": {"a/" * 200: [(1, 0.1), (2, 0.2)]},
 }
 
 
@@ -201,4 +209,4 @@ def test_any_curves_are_drawn(tmp_path, curves):
     figure = draw_comparison(curves, tmp_path / "plot.png")
     pixels = np.asarray(opened(tmp_path / "plot.png"))
     assert (pixels[:, [0, -1]] == 255).all()  # nothing is cut at the sides
-    assert len(texts(figure)) == sum(len(steps) > 0 for steps, _ in curves.values())
+    assert len(texts(figure)) == sum(len(curve) > 0 for curve in curves.values())

@@ -1,178 +1,203 @@
-"""Sets runs side by side: their scores, the flags in which they differ, and their curves."""
+"""Compare runs: their scores, the flags in which they differ, and their curves."""
 
+import dataclasses
 import json
+import math
+import os
 import statistics
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from tinkering.cli.values import Flag
-from tinkering.commands.plot import read_metrics
 from tinkering.errors import InputError
+from tinkering.runs.metrics import read_metrics
 
-NAMES = ("run_id", "save_path", "model_name")  # the flags that say which run it is
-HEADINGS = (
+RUN_NAMES = ("run_id", "save_path", "model_name")  # flags that differ between any two runs
+HEADER = (
     *("run", "data set", "network", "parameters", "optimizer", "steps"),
     *("best validation", "at step", "test", "seconds", "images/s"),
 )
-NONE = "-"
+MISSING = "-"
+
+# Entries of results.json that are read here, and their types.
+NUMBERS = (
+    *("num_parameters", "num_steps", "best_val_accuracy", "best_step"),
+    *("test_accuracy", "train_seconds", "images_per_second"),
+)
+RESULT_TYPES = dict.fromkeys(NUMBERS, int | float | None) | {"flags": dict | None}
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Run:
-    """What the folder of a run tells; there are no results before its end."""
+    """The contents of the folder of a run.
+
+    Args:
+        metrics: the rows of metrics.csv.
+        results: of results.json; empty before the run has ended.
+        flags: of the command line.
+    """
 
     metrics: list[dict[str, str]]
     results: dict[str, Any]
     flags: dict[str, Any]
 
     @property
-    def curve(self) -> tuple[list[int], list[float]]:
-        """The steps and the accuracies of the validations."""
-        steps = [int(row["step"]) for row in self.metrics if row["val_accuracy"]]
-        return steps, self.filled("val_accuracy")
+    def num_steps(self) -> int:
+        """The number of steps trained so far, as far as the metrics show."""
+        return max((int(row["step"]) for row in self.metrics), default=0)
 
-    def filled(self, column: str) -> list[float]:
-        """The numbers there are in a column of the metrics."""
-        return [float(row[column]) for row in self.metrics if row[column]]
+    def curve(self, column: str) -> list[tuple[int, float]]:
+        """(step, value) of each row of the metrics with a finite number in the column."""
+        points = [(int(row["step"]), float(row[column])) for row in self.metrics if row[column]]
+        return [(step, value) for step, value in points if math.isfinite(value)]
 
 
 def compare(
-    *runs: Annotated[str, Flag("folder of a run, as saved_models/resnet_emnist")],
-    plot_file: Annotated[str, Flag("the picture of the curves, a PNG")] = "comparison.png",
+    *runs: Annotated[str, Flag("folder of a run, such as saved_models/resnet_emnist")],
+    plot_file: Annotated[str, Flag("PNG file for the plot of the curves")] = "comparison.png",
 ) -> None:
-    """Sets runs side by side: a table of their scores and speeds, the flags in which they
-    differ, and a picture of their validation accuracies over steps.
+    """Compare runs: print a table of their scores and speeds and the flags in which they differ,
+    and plot their validation accuracies over steps.
 
     usage: python -m tinkering compare RUN ... [--plot_file comparison.png]
 
-    Of a run that has not come to its end there is what it has written so far.
+    A run that is still training is shown as far as it has come.
     """
     from tinkering.reporting.plots import draw_comparison
 
     if not runs:
-        raise InputError("name at least one run, as saved_models/resnet_emnist")
+        raise InputError("name at least one run, such as saved_models/resnet_emnist")
     if Path(plot_file).suffix.lower() != ".png":
-        raise InputError(f"--plot_file {plot_file}: the picture is a PNG; let its name end in .png")
-    folders = {Path(run).resolve(): Path(run) for run in runs}  # one named twice is there once
-    found = dict(zip(names(list(folders)), map(read_run, folders.values()), strict=True))
-    _print(HEADINGS, *([name, *summary(run)] for name, run in found.items()))
+        raise InputError(f"--plot_file {plot_file}: the name of the plot must end in .png")
+    folders = {Path(os.path.realpath(run)): Path(run) for run in runs}  # without duplicates
+    found = dict(zip(short_names([*folders]), map(read_run, folders.values()), strict=True))
+    _print_table([HEADER, *([name, *summary(run)] for name, run in found.items())])
     for name, run in found.items():
         if note := run.results.get("note"):
             print(f"the scores of {name} are {note}")
     if len(found) > 1:
         print()
         _print_differences(found)
-    draw_comparison({name: run.curve for name, run in found.items()}, Path(plot_file))
-    print(f"\ndrawn: {plot_file}")
+    curves = {name: run.curve("val_accuracy") for name, run in found.items()}
+    draw_comparison(curves, Path(plot_file))
+    print(f"\ndrew {plot_file}")
 
 
-def names(folders: Sequence[Path]) -> list[str]:
-    """A name for each of these folders: its last parts, as many as tell it from the others.
+def short_names(folders: Sequence[Path]) -> list[str]:
+    """A printable name for each folder: as many of its last parts as make it unique.
 
     Args:
-        folders: all different, and absolute.
+        folders: absolute paths, all different.
     """
-    found = []
+    names = []
     for folder in folders:
         others = [other.parts for other in folders if other != folder]
         length = 1
         while folder.parts[-length:] in [parts[-length:] for parts in others]:
             length += 1
-        found.append(str(Path(*folder.parts[-length:])))
-    return found
+        name = str(Path(*folder.parts[-length:]))
+        names.append("".join(c if c.isprintable() else ascii(c)[1:-1] for c in name))
+    return names
 
 
 def read_run(folder: Path) -> Run:
-    """What there is in the folder of a run; raises InputError if it is none, or is damaged."""
-    metrics = read_metrics(folder)
-    results = _read(folder / "results.json")
-    flags = _read(folder / "config.yaml") or results.get("flags", {})
-    done = _steps_done(metrics)
-    if results.get("num_steps", done) < done:  # of an end that the run has since gone on from
-        results = {}
-    return Run(metrics, results, flags)
+    """Read the folder of a run.
 
-
-def _read(path: Path) -> dict[str, Any]:
-    """The names and values in a JSON or YAML file; none where there is no file."""
+    Raises:
+        InputError: it is not the folder of a run, or a file in it is damaged.
+    """
     import yaml
 
-    parse = json.loads if path.suffix == ".json" else yaml.safe_load
+    metrics = read_metrics(folder)
+    results = _read(folder / "results.json", json.loads)
+    for name, type_ in RESULT_TYPES.items():
+        if not isinstance(value := results.get(name), type_):
+            raise InputError(
+                f"{folder / 'results.json'} is damaged: {name} is {value!r}; move it away"
+            )
+    flags = _read(folder / "config.yaml", yaml.safe_load) or results.get("flags") or {}
+    run = Run(metrics, results, flags)
+    if (results.get("num_steps") or run.num_steps) < run.num_steps:  # it was continued since
+        return dataclasses.replace(run, results={})
+    return run
+
+
+def _read(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
+    """The entries of a JSON or YAML file; none if there is no such file."""
+    import yaml
+
     try:
         content = parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise InputError(f"{path} cannot be read or is damaged; move it away") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} is damaged, it has no names and values; move it away")
-    return content
-
-
-def _steps_done(metrics: list[dict[str, str]]) -> int:
-    return max((int(row["step"]) for row in metrics), default=0)
+        raise InputError(f"{path} is damaged: it does not hold named values; move it away")
+    return {str(name): value for name, value in content.items()}
 
 
 def summary(run: Run) -> list[str]:
-    """The cells of a run under HEADINGS, after its name."""
+    """The cells of a run below HEADER, after its name."""
     results, flags = run.results, run.flags
-    steps, accuracies = run.curve
-    best = max(accuracies, default=None)
-    best_step = steps[accuracies.index(best)] if steps else None
-    seconds = max(run.filled("seconds"), default=None)
-    speeds = run.filled("images_per_second")
+    best_step, best_accuracy = max(
+        run.curve("val_accuracy"), key=lambda point: point[1], default=(None, None)
+    )
+    seconds = max((value for _, value in run.curve("seconds")), default=None)
+    speeds = [value for _, value in run.curve("images_per_second")]
     speed = statistics.fmean(speeds) if speeds else None
     return [
         _data_set(flags),
-        str(flags.get("arch", NONE)),
-        _number(results.get("num_parameters"), ","),
-        str(flags.get("optimizer", NONE)),
+        str(flags.get("arch", MISSING)),
+        _format(results.get("num_parameters"), ","),
+        str(flags.get("optimizer", MISSING)),
         _steps(run),
-        _number(results.get("best_val_accuracy", best), ".2%"),
-        _number(results.get("best_step", best_step), ","),
-        _number(results.get("test_accuracy"), ".2%"),
-        _number(results.get("train_seconds", seconds), ",.0f"),
-        _number(results.get("images_per_second", speed), ",.0f"),
+        _format(results.get("best_val_accuracy", best_accuracy), ".2%"),
+        _format(results.get("best_step", best_step), ","),
+        _format(results.get("test_accuracy"), ".2%"),
+        _format(results.get("train_seconds", seconds), ",.0f"),
+        _format(results.get("images_per_second", speed), ",.0f"),
     ]
 
 
-def _data_set(flags: dict) -> str:
-    name = str(flags.get("dataset", NONE))
+def _data_set(flags: dict[str, Any]) -> str:
+    name = str(flags.get("dataset", MISSING))
     return f"{name} {flags.get('emnist_split', '')}" if name in ("emnist", "glyphs") else name
 
 
 def _steps(run: Run) -> str:
-    """The steps done, and of how many where the run has not come to its end."""
-    done = f"{_steps_done(run.metrics):,}"
+    """The steps done and, if the run has not ended, of how many."""
     if run.results:
-        return done
-    planned = _number(run.flags.get("num_total_iterations"), ",")
-    return f"{done} so far" if planned == NONE else f"{done} of {planned}"
+        return f"{run.num_steps:,}"
+    planned = _format(run.flags.get("num_total_iterations"), ",")
+    return f"{run.num_steps:,} " + ("so far" if planned == MISSING else f"of {planned}")
 
 
-def _number(value: object, form: str) -> str:
-    return format(value, form) if isinstance(value, int | float) else NONE
+def _format(value: object, specification: str) -> str:
+    is_number = isinstance(value, int | float) and math.isfinite(value)
+    return format(value, specification) if is_number else MISSING
 
 
-def _print_differences(found: dict[str, Run]) -> None:
-    """A table of the flags in which runs differ; what there is more of goes down."""
-    flags = dict.fromkeys(name for run in found.values() for name in run.flags)
-    rows = [[name, *(_text(run.flags, name) for run in found.values())] for name in flags]
-    differing = [row for row in rows if row[0] not in NAMES and len(set(row[1:])) > 1]
+def _print_differences(runs: dict[str, Run]) -> None:
+    """Print the flags in which runs differ; a row for each run or each flag, whichever are more."""
+    flags = dict.fromkeys(name for run in runs.values() for name in run.flags)
+    rows = [[name, *(_flag_text(run.flags, name) for run in runs.values())] for name in flags]
+    differing = [row for row in rows if row[0] not in RUN_NAMES and len(set(row[1:])) > 1]
+    table = [["flag", *runs], *differing]
     if not differing:
         print("no flags differ")
-    elif len(found) > len(differing):
-        _print(*zip(["run", *found], *differing, strict=True))
+    elif len(runs) > len(differing):
+        table[0][0] = "run"
+        _print_table(_transpose(table))
     else:
-        _print(["flag", *found], *differing)
+        _print_table(table)
 
 
-def _text(flags: dict, name: str) -> str:
+def _flag_text(flags: dict[str, Any], name: str) -> str:
     """The value of a flag as it is written on a command line."""
-    value = flags.get(name, NONE)
+    value = flags.get(name, MISSING)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
@@ -180,8 +205,11 @@ def _text(flags: dict, name: str) -> str:
     return "none" if value is None else str(value)
 
 
-def _print(*rows: Sequence[str]) -> None:
-    """A table with a heading: with rules and fitted in a terminal, else plain, no line broken."""
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print a table whose first row is its header; no line is broken outside a terminal.
+
+    In a terminal it has rules and is fitted to the width; one that is too wide is transposed.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -191,12 +219,16 @@ def _print(*rows: Sequence[str]) -> None:
     console = Console(
         force_terminal=in_terminal, width=width, markup=False, emoji=False, highlight=False
     )
-    if sum(max(map(len, cells)) + 3 for cells in zip(*rows, strict=True)) > console.width:
-        rows = list(zip(*rows, strict=True))  # too wide: what went to the right goes down
+    if sum(max(map(len, cells)) + 3 for cells in _transpose(rows)) > console.width:
+        rows = _transpose(rows)
     table = Table(box=box.SIMPLE_HEAD if in_terminal else None, pad_edge=False)
-    for name, *cells in zip(*rows, strict=True):
-        is_number = all(cell[:1].isdigit() or cell == NONE for cell in cells)
+    for name, *cells in _transpose(rows):
+        is_number = all(cell[:1].isdigit() or cell == MISSING for cell in cells)
         table.add_column(name, overflow="fold", justify="right" if is_number else "left")
     for row in rows[1:]:
         table.add_row(*row)
     console.print(table)
+
+
+def _transpose(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [list(column) for column in zip(*rows, strict=True)]

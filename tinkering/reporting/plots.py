@@ -6,7 +6,7 @@ matplotlib takes a second to import, so it is imported when a curve is drawn.
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,32 +16,33 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Rows = Sequence[dict]  # of metrics.csv: a cell is a number, its text, or "" for none
+Rows = Sequence[dict]  # of metrics.csv: a cell is a number, its text, or "" where it is empty
 
 DPI = 200
-WIDE = (10, 4.2)  # inches
+SIZE = (10, 4.2)  # inches
 LABELS = {"loss": "loss (nats)", "accuracy": "accuracy (%)"}
-BLUE, VERMILLION = "#0072B2", "#D55E00"  # Okabe and Ito's, for every kind of eye
+BLUE, VERMILLION = "#0072B2", "#D55E00"  # of the colour-blind safe palette by Okabe and Ito
 COLOURS = (BLUE, VERMILLION, "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 MARKERS = "osD^vP*X<>pd"
-RAW = {"color": BLUE, "alpha": 0.35, "linewidth": 0.7}
-TRAINING = {"color": BLUE, "linewidth": 1.8}
-VALIDATION = {"color": VERMILLION, "linewidth": 1.4, "linestyle": "--", "marker": "o"}
-MOST_POINTS = 1000  # of a line: more than a panel has pixels to tell apart
+RAW: dict[str, Any] = {"color": BLUE, "alpha": 0.35, "linewidth": 0.7}
+TRAINING: dict[str, Any] = {"color": BLUE, "linewidth": 1.8}
+VALIDATION: dict[str, Any] = {"color": VERMILLION, "linewidth": 1.4, "linestyle": "--"}
+VALIDATION |= {"marker": "o"}
+MAX_POINTS = 1000  # of a line; more cannot be told apart in the pixels of a panel
 
 
 def draw_batch_metrics(rows: Rows, path: Path) -> "Figure":
-    """Draws loss and accuracy over steps: training rows, their moving mean, and validation.
+    """Draw loss and accuracy over steps: training rows, their moving mean, and validations.
 
-    The mean is over a twentieth of the rows; of fewer than 40 there is none. Raises
-    WriteError if the PNG cannot be written.
+    The mean is over a twentieth of the rows; there is none for fewer than 40 rows. Values that
+    are not finite are left out. Raises WriteError if the PNG cannot be written.
     """
-    figure = _figure(*WIDE, "training step", *LABELS.values())
+    figure = _figure(*SIZE, "training step", *LABELS.values())
     for metric, axes in zip(LABELS, figure.axes, strict=True):
         steps, values = _series(rows, "step", f"train_{metric}")
         half, label = len(steps) // 40, "training"
         if half:
-            axes.plot(*_thinned(steps, values), **RAW, label=label)
+            axes.plot(*_downsample(steps, values), **RAW, label=label)
             steps, values = _moving_mean(steps, values, half)
             label = f"training, moving mean of {2 * half + 1:,} rows"
         _plot(axes, steps, values, label=label, marker="" if half else "s", **TRAINING)
@@ -51,63 +52,76 @@ def draw_batch_metrics(rows: Rows, path: Path) -> "Figure":
 
 
 def draw_epoch_metrics(rows: Rows, path: Path) -> "Figure":
-    """Draws the same over epochs, at each evaluation: training before it, and validation."""
-    figure = _figure(*WIDE, "epoch", *LABELS.values())
-    rows = evaluations(rows)
+    """Draw loss and accuracy over epochs, with a point for each validation.
+
+    The training values are means since the validation before. Values that are not finite are left
+    out. Raises WriteError if the PNG cannot be written.
+    """
+    figure = _figure(*SIZE, "epoch", *LABELS.values())
+    rows = validations(rows)
     for metric, axes in zip(LABELS, figure.axes, strict=True):
         training = _series(rows, "epoch", f"train_{metric}")
-        label = "training, mean since the evaluation before"
+        label = "training, mean since the validation before"
         _plot(axes, *training, marker="s", label=label, **TRAINING)
         _plot(axes, *_series(rows, "epoch", f"val_{metric}"), label="validation", **VALIDATION)
     _finish(figure, rows, "epoch")
     return _save(figure, path)
 
 
-def evaluations(rows: Rows) -> list[dict]:
+def validations(rows: Rows) -> list[dict]:
     """The validation rows, each with the mean of the training rows since the one before."""
-    found, since = [], []
+    validated, training = [], []
     for row in rows:
         if row["train_loss"] != "":
-            since.append(row)
+            training.append(row)
         if row["val_loss"] != "":
-            columns = ("train_loss", "train_accuracy") if since else ()
-            means = {name: np.mean([float(row[name]) for row in since]) for name in columns}
-            found.append(row | means)
-            since = []
-    return found
+            columns = ("train_loss", "train_accuracy") if training else ()
+            means = {name: np.mean([float(row[name]) for row in training]) for name in columns}
+            validated.append(row | means)
+            training = []
+    return validated
 
 
-def draw_comparison(curves: dict[str, tuple[list, list]], path: Path) -> "Figure":
-    """Draws validation accuracy over steps; curves: steps, accuracies (0..1) by a run's name.
+def draw_comparison(curves: dict[str, list[tuple[int, float]]], path: Path) -> "Figure":
+    """Draw the validation accuracy of several runs over steps.
 
-    The axis begins where the worst run has three quarters of its points: the ends of the runs
-    are what one compares, and their steep beginnings would press them together. Raises
-    WriteError if the PNG cannot be written.
+    The accuracy axis begins at the lowest first quartile of the runs: the ends of the runs are
+    what one compares, and their steep beginnings would press them together.
+
+    Args:
+        curves: (step, accuracy in 0..1) of each validation, by the name of the run.
+        path: of the PNG to write.
+
+    Raises:
+        WriteError: it cannot be written.
     """
     labels = [name if len(name) < 80 else f"…{name[-80:]}" for name in curves]
     columns = max(1, min(4, 100 // max((len(label) + 8 for label in labels), default=100)))
     height = 4.6 + 0.22 * math.ceil(len(curves) / columns)
     figure = _figure(8, height, "training step", "validation accuracy (%)")
     axes = figure.axes[0]
-    for number, (steps, accuracies) in enumerate(curves.values()):
+    for number, (label, points) in enumerate(zip(labels, curves.values(), strict=True)):
+        steps, accuracies = np.array(points, float).reshape(-1, 2).T
         look = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
-        look |= {"linestyle": "-" if number < len(COLOURS) else "--", "label": labels[number]}
-        _plot(axes, np.array(steps), 100 * np.array(accuracies), **look)
-    if shown := [line.get_ydata() for line in axes.lines]:
-        bottom = min(np.quantile(percent, 0.25, method="lower") for percent in shown)
-        margin = 0.06 * (max(map(max, shown)) - bottom) + 0.1
-        axes.set_ylim(bottom - margin, max(map(max, shown)) + margin)
-    _explain(figure, "outside lower center", columns)
+        linestyle = "-" if number < len(COLOURS) else "--"
+        _plot(axes, steps, 100 * accuracies, label=label, linestyle=linestyle, **look)
+    if drawn := [np.asarray(line.get_ydata()) for line in axes.lines]:
+        bottom = min(np.quantile(percent, 0.25, method="lower") for percent in drawn)
+        top = max(percent.max() for percent in drawn)
+        margin = 0.06 * (top - bottom) + 0.1
+        axes.set_ylim(bottom - margin, top + margin)
+    _add_legend(figure, "outside lower center", columns)
     return _save(figure, path)
 
 
 def _figure(width: float, height: float, x_label: str, *y_labels: str) -> "Figure":
-    """A figure with a panel for each y_label, side by side; in inches."""
+    """A figure of this size in inches, with a panel for each of the y_labels side by side."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08, wspace=0.04)
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.04)
+    figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(y_labels), squeeze=False)[0]
     for axes, y_label in zip(panels, y_labels, strict=True):
@@ -121,81 +135,84 @@ def _figure(width: float, height: float, x_label: str, *y_labels: str) -> "Figur
     return figure
 
 
-def _plot(axes: "Axes", x: np.ndarray, y: np.ndarray, **look: object) -> None:
-    """A line with some twenty markers, however many points; nothing where there are none."""
+def _plot(axes: "Axes", x: np.ndarray, y: np.ndarray, **look: Any) -> None:
+    """Add a line with about twenty markers, however many points; none if there are no points."""
     if len(x):
-        x, y = _thinned(x, y)
+        x, y = _downsample(x, y)
         axes.plot(x, y, markersize=5, markevery=-(-len(x) // 20), **look)
 
 
 def _series(rows: Rows, x: str, y: str) -> np.ndarray:
-    """The rows that have a finite y, as x and y: float64 (2, N); accuracies in %."""
+    """x and y of the rows with a finite y: float64 (2, N); accuracies in %."""
     factor = 100 if y.endswith("accuracy") else 1
     pairs = [(float(row[x]), factor * float(row[y])) for row in rows if row[y] != ""]
     return np.array([pair for pair in pairs if math.isfinite(pair[1])]).reshape(-1, 2).T
 
 
 def _moving_mean(x: np.ndarray, y: np.ndarray, half: int) -> tuple[np.ndarray, np.ndarray]:
-    """At some points the mean of y there and of `half` values on either side.
+    """The mean of y and of `half` values on either side, at MAX_POINTS points or fewer.
 
-    Near the beginning, where a mean of many would hide how steep it is, fewer are taken.
+    Near the ends fewer values are averaged: a mean of many would flatten the steep beginning.
     """
-    at = np.unique(np.linspace(0, len(x) - 1, MOST_POINTS, dtype=int))
+    at = np.unique(np.linspace(0, len(x) - 1, MAX_POINTS, dtype=int))
     return x[at], np.array([y[i - min(i, half) : i + min(i, half) + 1].mean() for i in at])
 
 
-def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of very many points the lowest and the highest of each stretch, so that no peak is lost."""
-    if len(x) <= MOST_POINTS:
+def _downsample(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At most MAX_POINTS points: the lowest and the highest of each interval, to keep all peaks."""
+    if len(x) <= MAX_POINTS:
         return x, y
-    starts = np.linspace(0, len(x), MOST_POINTS // 2, endpoint=False, dtype=int)
+    starts = np.linspace(0, len(x), MAX_POINTS // 2, endpoint=False, dtype=int)
     low, high = np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)
     return x[starts].repeat(2), np.stack([low, high], axis=1).ravel()
 
 
 def _finish(figure: "Figure", rows: Rows, x: str) -> None:
-    """The scales, the best validation and the legend, once the lines are there."""
+    """Set the scales, mark the best validation and add the legend, once the lines are drawn."""
     loss, accuracy = figure.axes
     _scale_loss(loss)
     low, high = accuracy.get_ylim()
     accuracy.set_ylim(max(low, -2), min(high, 102))
-    if validated := [row for row in rows if row["val_accuracy"] != ""]:
-        best = max(validated, key=lambda row: float(row["val_accuracy"]))
+    validated = [row for row in rows if row["val_accuracy"] != ""]
+    if finite := [row for row in validated if math.isfinite(float(row["val_accuracy"]))]:
+        best = max(finite, key=lambda row: float(row["val_accuracy"]))
         _mark(accuracy, best, x, "val_accuracy", f"best: {float(best['val_accuracy']):.2%}")
         _mark(loss, best, x, "val_loss", f"best by accuracy: {float(best['val_loss']):.3g}")
-    _explain(figure, "outside upper center", 4)
+    _add_legend(figure, "outside upper center", 4)
 
 
 def _scale_loss(axes: "Axes") -> None:
-    """Logarithms where the losses span decades; single rows far below the others may be cut."""
-    losses = [line.get_ydata() for line in axes.lines if line.get_alpha() is None]  # not the raw
-    losses = np.concatenate([[], *losses])
+    """Make the scale logarithmic where losses span decades, by all lines but the raw rows."""
+    from matplotlib.ticker import LogLocator
+
+    lines = [line for line in axes.lines if line.get_alpha() is None]
+    losses = np.concatenate([[], *(np.asarray(line.get_ydata()) for line in lines)])
     losses = losses[losses > 0]
     if not losses.size or losses.max() < 30 * losses.min():
         return
     axes.set_yscale("log")
     axes.set_ylim(losses.min() / 1.5, losses.max() * 1.5)
     ticks = (1, 2, 5) if losses.max() < 1000 * losses.min() else (1,)
-    axes.yaxis.get_major_locator().set_params(subs=ticks)
+    axes.yaxis.set_major_locator(LogLocator(subs=ticks))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("")
 
 
 def _mark(axes: "Axes", best: dict, x: str, y: str, text: str) -> None:
-    """A star at the best validation, and its text where the curves leave room for it."""
+    """Mark the best validation by a star, with its text where the curves leave space for it."""
     star = axes.plot(*_series([best], x, y), "*k", markersize=12, markeredgecolor="white", zorder=4)
     star[0].set_label(f"{text} at step {int(best['step']):,}")
     axes.legend(handles=star, loc="best", handletextpad=0.2)
 
 
-def _explain(figure: "Figure", place: str, columns: int) -> None:
-    """The legend, beside the panels; a word in a panel that has nothing in it."""
+def _add_legend(figure: "Figure", location: Any, columns: int) -> None:
+    """Add the legend beside the panels, and "nothing yet" in a panel without lines."""
     for axes in figure.axes:
         if not axes.lines:
             axes.set(xticks=[], yticks=[])
             axes.text(0.5, 0.5, "nothing yet", transform=axes.transAxes, ha="center", color="0.5")
     if lines := [line for line in figure.axes[-1].lines if line.get_linestyle() != "None"]:
-        legend = figure.legend(handles=lines, loc=place, ncols=columns, frameon=False)
+        legend = figure.legend(handles=lines, loc=location, ncols=columns, frameon=False)
         for text in legend.get_texts():
             text.set_parse_math(False)  # a name may have a $ in it
 
