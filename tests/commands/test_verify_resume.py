@@ -1,56 +1,123 @@
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 
 import pytest
 import torch
 
-from tests.helpers import ROOT
-from tinkering.__main__ import COMMANDS
-from tinkering.commands.verify_resume import first_difference
+from tests.helpers import METRICS_HEADER, ROOT
+from tinkering.commands.verify_resume import first_difference, run_files, verify_resume
+from tinkering.errors import InputError
 from tinkering.runs import checkpoint
 from tinkering.runs.state import FORMAT
 
+TINY = {"dataset": "mnist", "width": 2, "batch_size": 16}
 
-def tinkering(*words, cwd):
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "tinkering", *words],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """The folder for temporary files, also of processes that are started."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    before = signal.getsignal(signal.SIGTERM)
+    yield folder
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_killed_run_ends_as_one_that_was_not_also_where_patience_ends_both_early(
+    tmp_path, mnist_dir, temporary, capfd
+):
+    patience = {"eval_interval_iters": 20, "patience": 2, "min_delta": 0.9}
+    data = str(tmp_path / "data")
+    verify_resume(**TINY, **patience, data_dir_root=data, num_total_iterations=500)
+    output, errors = capfd.readouterr()
+    start, kill, end = output.splitlines()
+    assert start == "training 500 steps without interruption"
+    assert re.fullmatch(r"killed a second run after step \d+; resuming it", kill)
+    assert end == "identical: weights, optimizer, random states, metrics and best checkpoint"
+    assert errors == ""
+    assert os.listdir(temporary) == []
+
+
+def test_the_error_of_a_run_that_fails_is_the_only_one(tmp_path, temporary, capfd):
+    with pytest.raises(SystemExit) as end:
+        verify_resume(**TINY, data_dir_root=str(tmp_path / "file"), device="cuda:99")
+    assert end.value.code == 2
+    assert capfd.readouterr().err.count("error: ") == 1
+    assert os.listdir(temporary) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such signals")
+@pytest.mark.parametrize(
+    ("number", "exit_code", "name"),
+    [(signal.SIGTERM, 143, "SIGTERM"), (signal.SIGINT, 130, "Ctrl-C")],
+)
+def test_a_signal_ends_the_training_and_removes_its_files(
+    tmp_path, mnist_dir, temporary, number, exit_code, name
+):
+    words = [f"--{name}={value}" for name, value in TINY.items()]
+    words += ["--data_dir_root=data", "--num_total_iterations=1000000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tinkering", "verify-resume", *words],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
+    deadline = time.monotonic() + 60
+    while not list(temporary.glob("*/straight/run")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)  # until the training has closed stderr, too
+    assert errors == f"error: stopped by {name}\n"
+    assert process.returncode == exit_code
+    assert os.listdir(temporary) == []
 
 
-def test_a_run_killed_in_the_middle_is_shown_to_end_as_one_that_was_not(tmp_path, mnist_dir):
-    words = ["--dataset", "mnist", "--data_dir_root", "data", "--width", "2", "--batch_size", "16"]
-    done = tinkering("verify-resume", *words, "--num_total_iterations", "60", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "killed a second run after step" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("identical: weights")
-    assert os.listdir(tmp_path) == ["data"]
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"save_path": "x"}, "--save_path is chosen by verify-resume itself"),
+        ({"dry_run": True}, "--dry_run does not train"),
+        ({"num_total_iterations": 1}, "give it at least 2"),
+        ({"num_total_epochs": 1.0}, "counts in steps: give it --num_total_iterations"),
+        ({"preset": "x", "save_path": "x", "dry_run": True}, "--dry_run does not train"),
+        ({"preset": "x", "save_path": "x", "num_total_epochs": 1.0}, "counts in steps"),
+    ],
+)
+def test_what_cannot_be_verified_is_refused(temporary, flags, message):
+    with pytest.raises(InputError, match=message):
+        verify_resume(**flags)
+    assert os.listdir(temporary) == []
 
 
 def metrics_of(accuracy, seconds):
-    return f"step,val_accuracy,images_per_second,seconds\n1,{accuracy},100,{seconds}\n"
+    return f"{METRICS_HEADER}\n1,0.1,,,,0.5,{accuracy},100,{seconds}\n"
 
 
 METRICS = metrics_of(0.5, 1)
 
 
-def leave_run(folder, weights=1.0, metrics=METRICS, **progress):
-    """What a run called `run` leaves in a folder, as far as it is compared."""
+def leave_run(save_path, weights=1.0, metrics=METRICS, **progress):
+    """Writes what is compared of a run."""
     content = {
         "format": FORMAT,
-        "progress": {"step": 3, "validated_step": 3, **progress},
-        "model": {"w": torch.ones(2)},
+        "progress": {"step": 3, "validated_step": 3, "loss": float("nan"), **progress},
+        "model": {"w": weights * torch.ones(2)},
     }
-    content["model"]["w"] *= weights
-    checkpoint.save(folder / "checkpoint_run.pt", content)
-    (folder / "run").mkdir()
-    (folder / "run" / "metrics.csv").write_text(metrics)
+    files = run_files(save_path)
+    files.folder.mkdir(parents=True)
+    checkpoint.save(files.state.path, content)
+    files.metrics.write_text(metrics)
 
 
 @pytest.mark.parametrize(
@@ -60,9 +127,11 @@ def leave_run(folder, weights=1.0, metrics=METRICS, **progress):
         ({"train_seconds": 2.0}, ""),
         ({"weights": 1.0000001}, "model.w"),
         ({"step": 4}, "progress.step"),
+        ({"loss": 0.5}, "progress.loss"),
+        ({"more": 1}, "progress.more"),
         ({"metrics": metrics_of(0.5, 2)}, ""),
         ({"metrics": metrics_of(0.6, 1)}, "metrics.csv"),
-        ({"metrics": METRICS + "2,0.5,100,1\n"}, "metrics.csv"),
+        ({"metrics": METRICS + "2,0.2,,,,0.5,0.5,100,1\n"}, "metrics.csv"),
         ({"metrics": METRICS.replace("step", "steps")}, "metrics.csv"),
     ],
 )
@@ -72,50 +141,9 @@ def test_the_first_thing_that_differs_is_named(tmp_path, other, difference):
     assert first_difference(tmp_path / "one", tmp_path / "other") == difference
 
 
-def test_something_missing_at_the_end_is_a_difference_too(tmp_path):
+def test_an_entry_that_is_missing_at_the_end_is_a_difference_too(tmp_path):
     leave_run(tmp_path / "one")
     shutil.copytree(tmp_path / "one", tmp_path / "other")
-    path = tmp_path / "other" / "checkpoint_run.pt"
-    content = checkpoint.load(path, FORMAT)
-    checkpoint.save(path, content | {"zz": 1})
+    path = run_files(tmp_path / "other").state.path
+    checkpoint.save(path, checkpoint.load(path, FORMAT) | {"zz": 1})
     assert first_difference(tmp_path / "one", tmp_path / "other") == "zz"
-
-
-def test_a_flag_that_it_chooses_itself_is_refused(tmp_path):
-    done = tinkering("verify-resume", "--save_path", "x", cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr == "error: --save_path is chosen by verify-resume itself\n"
-
-
-def test_a_preset_may_name_what_it_chooses_but_counts_in_steps_here(tmp_path):
-    done = tinkering("verify-resume", "--preset", "speedrun", cwd=tmp_path)
-    assert done.returncode == 2
-    expected = "error: verify-resume counts in steps: give it --num_total_iterations\n"
-    assert done.stderr == expected
-
-
-def test_the_commands_are_listed(tmp_path):
-    listed = tinkering(cwd=tmp_path)
-    assert listed.returncode == 0
-    assert all(f"  {command} " in listed.stdout for command in COMMANDS)
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_has_its_help(tmp_path, command):
-    shown = tinkering(command, "--help", cwd=tmp_path)
-    assert shown.returncode == 0, shown.stderr
-    assert f"usage: python -m tinkering {command} " in shown.stdout
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_refuses_an_unknown_flag_in_one_line(tmp_path, command):
-    done = tinkering(command, "--lrr", "1", cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: there is no flag --lrr")
-    assert done.stderr.count("\n") == 1
-
-
-def test_a_command_that_is_not_there_is_refused_with_the_nearest(tmp_path):
-    done = tinkering("verify", cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr == "error: there is no command 'verify'; did you mean verify-resume?\n"

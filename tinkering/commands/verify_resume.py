@@ -1,97 +1,154 @@
-"""Trains a run twice, once without a break and once killed in the middle, and compares."""
+"""Verify that a run killed in the middle ends bit for bit as one that was not interrupted."""
 
 import csv
 import functools
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from run_gradient_based import main
+from tinkering.cli.run import fail
 from tinkering.errors import InputError
 from tinkering.runs.metrics import TIMED
 
-PROGRAM = Path(sys.modules[main.__module__].__file__)
-SHORT = {"num_total_iterations": 300, "eval_interval_iters": 100}  # where the flags name none
-OURS = ("save_path", "run_id", "model_name", "resume", "max_minutes", "checkpoint_interval_iters")
-NOT_PASSED_ON = ("config", "preset")  # whose flags are among those given
+if TYPE_CHECKING:
+    from tinkering.runs.layout import RunFiles
+
+DEFAULTS = {"num_total_iterations": 300, "eval_interval_iters": 100, "plots": False}
+CHOSEN = ("save_path", "run_id", "model_name", "resume", "max_minutes", "checkpoint_interval_iters")
+RUN_ID = "run"
 
 
-class DifferError(Exception):
-    """The run that was killed did not end as the one that was not."""
+class VerificationError(Exception):
+    """The killed run did not end as the other one, or a run could not be compared."""
 
     exit_code = 1
 
 
-@functools.wraps(main, assigned=())  # the flags are main's, the words are not
-def verify_resume(**flags: object) -> None:
-    """Trains with these flags without a break, then again with a SIGKILL in the middle, and
-    compares weights, optimizer, random states, metrics and best checkpoint bit by bit.
+@functools.wraps(main, assigned=())  # it accepts the flags of main, but has its own docstring
+def verify_resume(**flags: Any) -> None:
+    """Train with these flags without interruption, then again with a SIGKILL in the middle, and
+    compare weights, optimizer, random states, metrics and best checkpoint bit by bit.
 
     usage: python -m tinkering verify-resume [--flag value | --flag=value] ...
 
-    The flags are those of run_gradient_based.py, with 300 steps where they name no number. What
-    is written goes into a temporary folder. Exit code 0: identical; 1: not.
+    The flags are those of run_gradient_based.py; the default is 300 steps. All files are written
+    to a temporary folder. Exit code 0: identical; 1: not identical; that of a run that fails.
     """
-    flags = SHORT | {"plots": False} | _without_ours(flags)
-    flags["checkpoint_interval_iters"] = max(1, flags["num_total_iterations"] // 5)
+    signal.signal(signal.SIGTERM, _end_by_signal)
+    flags = DEFAULTS | _training_flags(flags)
     with tempfile.TemporaryDirectory() as folder:
         straight, killed = Path(folder, "straight"), Path(folder, "killed")
-        print(f"training {flags['num_total_iterations']} steps without a break", flush=True)
-        _finish(_start(flags, straight))
-        step = _kill_in_the_middle(_start(flags, killed), killed)
-        print(f"killed a second run after step {step}; going on with it", flush=True)
-        _finish(_start(flags, killed))
+        print(f"training {flags['num_total_iterations']} steps without interruption", flush=True)
+        _train(flags, straight)
+        # Patience may have ended the run before its last step.
+        flags["checkpoint_interval_iters"] = max(1, last_step(straight) // 2)
+        _train_and_kill(flags, killed)
+        print(f"killed a second run after step {last_step(killed)}; resuming it", flush=True)
+        _train(flags, killed)
         if difference := first_difference(straight, killed):
-            raise DifferError(f"not identical: {difference}")
+            raise VerificationError(f"not identical: {difference}")
     print("identical: weights, optimizer, random states, metrics and best checkpoint")
 
 
-def _without_ours(flags: dict) -> dict:
-    """The flags but for those that are chosen here; a preset or a config may name them."""
-    taken = [name for name in OURS if name in flags]
-    if taken and not (flags.get("preset") or flags.get("config")):
-        raise InputError(f"--{taken[0]} is chosen by verify-resume itself")
+def _end_by_signal(number: int, _frame: object) -> None:
+    """Raise SystemExit, so that the training process is ended and the folder is removed."""
+    fail("stopped by SIGTERM", 128 + number)
+
+
+def _training_flags(flags: dict[str, Any]) -> dict[str, Any]:
+    """The flags to train with; those of a preset or a config are among the flags already.
+
+    Raises:
+        InputError: a flag leaves nothing to verify, or is chosen by verify-resume itself.
+    """
+    if flags.get("dry_run"):
+        raise InputError("--dry_run does not train, so that nothing can be resumed; leave it out")
+    chosen = [name for name in CHOSEN if name in flags]
+    if chosen and not (flags.get("preset") or flags.get("config")):
+        raise InputError(f"--{chosen[0]} is chosen by verify-resume itself; leave it out")
     if flags.get("num_total_epochs"):
         raise InputError("verify-resume counts in steps: give it --num_total_iterations")
-    return {name: value for name, value in flags.items() if name not in OURS}
+    if flags.get("num_total_iterations", 2) < 2:
+        raise InputError(
+            "--num_total_iterations 1: verify-resume kills the run between two steps; "
+            "give it at least 2"
+        )
+    return {name: flags[name] for name in flags if name not in (*CHOSEN, "config", "preset")}
 
 
-def _start(flags: dict, save_path: Path) -> subprocess.Popen:
-    given = {name: value for name, value in flags.items() if name not in NOT_PASSED_ON}
-    words = [f"--{name}={value}" for name, value in given.items() if value is not None]
-    command = [sys.executable, str(PROGRAM), *words, f"--save_path={save_path}", "--run_id=run"]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+def _train(flags: dict[str, Any], save_path: Path) -> None:
+    """Train to the end in a process of its own."""
+    with _training_process(flags, save_path) as process:
+        _check_exit_code(process.wait())
 
 
-def _finish(process: subprocess.Popen) -> None:
-    if process.wait() != 0:
-        raise DifferError(f"a run ended with exit code {process.returncode}")
+def _train_and_kill(flags: dict[str, Any], save_path: Path) -> None:
+    """Train in a process of its own, and kill it once it has saved its state."""
+    state = run_files(save_path).state
+    with _training_process(flags, save_path) as process:
+        while not state.exists() and process.poll() is None:
+            time.sleep(0.001)
+        if (exit_code := process.poll()) is not None:
+            _check_exit_code(exit_code)
+            raise VerificationError("the run ended before it could be killed; give it more steps")
 
 
-def _kill_in_the_middle(process: subprocess.Popen, save_path: Path) -> int:
-    """Kills the run once it has saved its state twice; returns the last step on the disk."""
-    while not Path(save_path, "checkpoint_run.previous.pt").exists():
-        if process.poll() is not None:
-            raise DifferError("the run ended before it could be killed")
-        time.sleep(0.001)
-    process.kill()
-    process.wait()
+@contextmanager
+def _training_process(flags: dict[str, Any], save_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that trains with these flags; it is killed when the block ends."""
+    flags = flags | {"save_path": save_path, "run_id": RUN_ID}
+    words = [f"--{name}={value}" for name, value in flags.items() if value is not None]
+    command = [sys.executable, "-m", main.__module__, *words]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _check_exit_code(exit_code: int) -> None:
+    """End with the exit code of a run that failed; it has printed its error."""
+    if exit_code < 0:
+        raise VerificationError(f"a training run was ended by signal {-exit_code}")
+    if exit_code > 0:
+        sys.exit(exit_code)
+
+
+def run_files(save_path: Path) -> "RunFiles":
+    """The files of the run in one of the folders that are compared."""
+    from tinkering.runs.layout import RunFiles
+
+    return RunFiles(save_path, f"{RUN_ID}.pt", RUN_ID)
+
+
+def load_state(save_path: Path) -> dict[str, Any]:
+    """The content of the newest state file."""
+    return run_files(save_path).state.load().content
+
+
+def last_step(save_path: Path) -> int:
+    """The number of steps completed in the newest state file."""
     return load_state(save_path)["progress"]["step"]
 
 
-def load_state(save_path: Path) -> dict:
-    from tinkering.runs.state import StateFile
-
-    return StateFile(Path(save_path, "checkpoint_run.pt")).load().content
-
-
 def first_difference(one: Path, other: Path) -> str:
-    """What differs first between the runs `run` in two folders, or "" if nothing does.
+    """The name of the first entry in which the runs with the run_id `run` in two folders differ.
 
-    Times and paths are not compared.
+    Compared are the newest state files and metrics.csv, without times and flags.
+
+    Args:
+        one: the save_path of a run.
+        other: that of the other run.
+
+    Returns:
+        a name such as "model.conv1.weight" or "metrics.csv"; "" if nothing differs.
     """
     left, right = dict(_leaves(load_state(one))), dict(_leaves(load_state(other)))
     for name in {**left, **right}:  # in the order of the file
@@ -101,12 +158,13 @@ def first_difference(one: Path, other: Path) -> str:
 
 
 def repeatable_metrics(save_path: Path) -> list[list[str]]:
-    """The lines of the run's metrics.csv, its heads first, without the columns that tell times."""
-    with Path(save_path, "run", "metrics.csv").open(newline="") as file:
+    """The lines of the run's metrics.csv, header first, without the columns of times."""
+    with run_files(save_path).metrics.open(newline="") as file:
         return [row[: -len(TIMED)] for row in csv.reader(file)]
 
 
 def _leaves(tree: object, name: str = "") -> Iterator[tuple[str, object]]:
+    """The values in nested dicts and lists, each with a dotted name, without times and flags."""
     if isinstance(tree, dict):
         for key, branch in tree.items():
             if key == "metrics":
@@ -121,8 +179,9 @@ def _leaves(tree: object, name: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _equal(left: object, right: object) -> bool:
+    """Whether two values of a state are the same; NaN equals NaN."""
     import torch
 
-    if isinstance(left, torch.Tensor):
-        return torch.equal(left, right)
-    return left == right
+    if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
+        return left.dtype == right.dtype and torch.equal(left, right)
+    return repr(left) == repr(right)
