@@ -135,7 +135,8 @@ def load_state(save_path: Path) -> dict[str, Any]:
 
 def last_step(save_path: Path) -> int:
     """The number of steps completed in the newest state file."""
-    return load_state(save_path)["progress"]["step"]
+    step: int = load_state(save_path)["progress"]["step"]
+    return step
 
 
 def first_difference(one: Path, other: Path) -> str:
