@@ -13,6 +13,7 @@ demo: $(INSTALLED)
 test: $(EXTRAS)
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest -n auto --dist loadfile
 
 format: $(INSTALLED)
@@ -21,13 +22,14 @@ format: $(INSTALLED)
 
 readme: $(INSTALLED)
 	$(VENV)/bin/python docs/make_readme.py
+	$(VENV)/bin/python docs/make_guide.py
 
 bench: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/throughput.py
 	$(VENV)/bin/python benchmarks/performance.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info
 
 $(INSTALLED): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

@@ -1,18 +1,12 @@
-"""Trains a ResNet on handwritten characters: the whole run on one page.
+"""Train a ResNet on handwritten characters: the whole run on one page."""
 
-    python run_gradient_based.py --lr 1e-5 --emnist_split byclass
-    python run_gradient_based.py --dataset mnist --num_total_iterations 2000
+from tinkering.cli import process
 
-The rooms that this page puts together are listed in tinkering/__init__.py.
-"""
+if __name__ == "__main__":
+    process.exit_at_ctrl_c()  # before the other imports
 
-import sys
-from functools import partial
-from pathlib import Path
-from time import perf_counter
-
-from tinkering.cli import options
-from tinkering.cli import run as cli
+from tinkering.cli import configs, options
+from tinkering.cli.run import run as run_cli
 
 
 def main(
@@ -58,7 +52,7 @@ def main(
     compile: options.Compile = False,
     data_on: options.DataOn = "auto",
     save_path: options.SavePath = "./saved_models",
-    model_name: options.ModelName = "resnet_emnist.pt",
+    model_name: options.ModelName = None,
     run_id: options.RunId = None,
     resume: options.Resume = "auto",
     checkpoint_interval_iters: options.CheckpointIntervalIters = None,
@@ -71,189 +65,106 @@ def main(
     dry_run: options.DryRun = False,
     traceback: options.Traceback = False,
 ) -> None:
-    """Trains a ResNet on handwritten characters for a fixed number of optimizer steps.
+    """Train a ResNet on handwritten characters for a fixed number of optimizer steps.
 
     usage: python run_gradient_based.py [--flag value | --flag=value] ...
     """
     flags = dict(locals())  # before there are other names
-    # Not at the top: --help and a mistyped flag are answered before torch is loaded.
-    import torch
+    import torch  # here, so that --help and a mistyped flag are answered before torch is loaded
 
-    from tinkering import extras
-    from tinkering.data.loader import make_loaders
-    from tinkering.data.splits import make_splits
-    from tinkering.emnist_dataset import load_datasets
-    from tinkering.models import arguments_of, build
-    from tinkering.optim.losses import make_criterion
-    from tinkering.optim.optimizers import make_ema, make_optimizer
-    from tinkering.optim.schedules import make_scheduler, step_with_validation
-    from tinkering.reporting import layers, report
+    from tinkering import emnist_dataset, extras, models
+    from tinkering.data import loader, splits
+    from tinkering.models import checks
+    from tinkering.optim import losses, optimizers, schedules
+    from tinkering.reporting import journal, rehearsal, report
     from tinkering.reporting.console import RunConsole
-    from tinkering.reporting.dry_run import rehearse
-    from tinkering.reporting.journal import Journal, NullJournal
-    from tinkering.runs import checkpoint
-    from tinkering.runs.layout import RunFiles
-    from tinkering.runs.state import TrainState
-    from tinkering.runtime.compiling import compile_forward
-    from tinkering.runtime.device import choose_device, choose_precision, enough_memory, make_fast
-    from tinkering.runtime.distributed import join_group
-    from tinkering.runtime.signals import Stopped, Stopper
-    from tinkering.train import is_due, next_due, run_train_iterations, run_validation
+    from tinkering.runs import layout, state
+    from tinkering.runs.run import Run
+    from tinkering.runtime import compiling, distributed, memory, signals
+    from tinkering.runtime import device as devices
+    from tinkering.train import run_train_iterations, run_validation
 
+    # Processes, device, files
     extras.check(arch, tensorboard)
-    group = join_group()
-    device = choose_device(device)
-    make_fast(device, batch_size, group.local_rank)
-    precision = choose_precision(precision, device)
-    files = RunFiles(Path(save_path), model_name, run_id or Path(model_name).stem, group)
-    if not dry_run:
-        files.make_folders()
+    group = distributed.join_group()
+    target = devices.choose_device(device)
+    devices.make_fast(target, batch_size, group.local_rank)
+    amp = devices.choose_precision(precision, target)
+    run_id, model_name = layout.run_names(flags)
+    files = layout.RunFiles(save_path, run_id, model_name)
+    group.broadcast_from_rank0(files.check if dry_run else files.prepare)
 
+    # Data: all images as uint8, then training, validation and test part, then their loaders
     with group.rank0_first():
-        train_set, test_set, classes = load_datasets(
-            *(dataset, data_dir_root, emnist_split),
-            augment=augment,
-            seed=seed,
-            may_write=not dry_run,
-            data_on=data_on,
-            device=device,
+        train_set, test_set, classes = emnist_dataset.load_datasets(
+            dataset, data_dir_root, emnist_split, augment, seed, not dry_run, data_on, target
         )
-    samples_per_step = batch_size * grad_accum_steps * group.world_size
-    parts = make_splits(
-        *(train_set, test_set, val_size, train_subset, test_subset),
-        samples_per_step if overfit_one_batch else None,
-    )
-    loaders = make_loaders(*parts, batch_size, grad_accum_steps, seed, group)
-    train_loader, val_loader, test_loader = loaders
-    num_classes = len(classes)
-    if num_total_epochs is not None:
-        num_total_iterations = max(1, round(num_total_epochs * len(train_loader)))
-        flags |= {"num_total_iterations": num_total_iterations, "num_total_epochs": None}
-    flags |= {"precision": precision.name, "run_id": files.run_id}
+    images_per_step = batch_size * grad_accum_steps * group.world_size
+    overfit = images_per_step if overfit_one_batch else None
+    parts = splits.make_splits(train_set, test_set, val_size, train_subset, test_subset, overfit)
+    loaders = loader.make_loaders(*parts, batch_size, grad_accum_steps, seed, group)
+    num_steps = loaders.train.steps_in(num_total_epochs) or num_total_iterations
 
+    # Network, loss, optimizer, learning-rate schedule
+    image_shape, sizes = train_set.image_shape, loaders.train.micro_batch_sizes(batch_size)
+    arch_args = models.arguments_of(arch, len(classes), image_shape, width)
+    checks.check_network(arch, arch_args, image_shape, sizes, memory.available_memory(target))
     torch.manual_seed(seed)
-    image_size = train_loader.dataset.images.shape[-1]
-    arch_args = arguments_of(
-        arch, num_classes=num_classes, in_channels=1, image_size=image_size, width=width
+    with memory.enough_memory("a smaller --width"):
+        model = models.build(arch, arch_args, target)
+        ema = optimizers.make_ema(model, ema_decay)
+    criterion = losses.make_criterion(loss, label_smoothing)
+    opt = optimizers.make_optimizer(optimizer, model, lr, weight_decay, momentum, betas, nesterov)
+    scheduler = schedules.make_scheduler(
+        schedule, opt, num_steps, final_lr_factor, step_size_iters, gamma, warmup_iters
     )
-    with enough_memory("a smaller --width"):
-        model = build(arch, arch_args).to(device, memory_format=torch.channels_last)
-        ema = make_ema(model, ema_decay)
-    optimizer = make_optimizer(optimizer, model, lr, weight_decay, momentum, betas, nesterov)
-    criterion = make_criterion(loss, label_smoothing)
-    scheduler = make_scheduler(
-        *(schedule, optimizer, num_total_iterations),
-        final_lr_factor=final_lr_factor,
-        step_size=step_size_iters,
-        gamma=gamma,
-        warmup=warmup_iters,
-        eval_interval=eval_interval_iters,
-    )
-    learner = TrainState(model, optimizer, scheduler, precision.scaler, ema)
-    batch_shape = batch_size, 1, image_size, image_size
-    compiled = compile_forward(model, criterion, batch_shape, device, precision.autocast, compile)
-    num_in_step = train_loader.batch_sampler.batch_size
-    screen = RunConsole(num_total_iterations, num_in_step, quiet=not group.is_rank0)
-    shared = {"autocast": precision.autocast, "group": group, "progress_bar": screen.progress_bar}
-    learn = partial(
-        run_train_iterations,
-        *(model, train_loader, optimizer, criterion, device),
-        scheduler=scheduler,
-        forward=compiled.forward,
-        scaler=precision.scaler,
-        micro_batch_size=batch_size,
-        clip_grad_norm=clip_grad_norm,
-        ema=ema,
-        on_nonfinite=on_nonfinite,
-        **shared,
-    )
-    scored = learner.scored_model
-    score = partial(run_validation, scored, criterion=criterion, device=device, **shared)
-    plan = report.plan(flags, device, model, compiled.line, num_classes, loaders, files)
-    if summary:
-        screen.line(layers.layer_table(model, batch_shape[1:], batch_size))
-    if dry_run:
-        screen.table("plan", plan)
-        screen.table("dry run", rehearse(flags, files, learner, loaders, learn, score))
-        return
 
-    with Stopper(max_minutes, group) as stop, files.locked():
-        found = files.find(resume, flags, num_in_step)
-        progress = files.begin(found, flags, num_in_step, learner)
-        group.seed_by_rank(seed, progress.step)
-        validations = eval_interval_iters, num_total_iterations
-        saving_interval = checkpoint_interval_iters or eval_interval_iters
-        about = {"arch": arch, "arch_args": arch_args, "flags": flags, "classes": [*classes]}
-        about |= {"mean": train_loader.dataset.mean, "std": train_loader.dataset.std}
-        kind = Journal if group.is_rank0 else NullJournal
-        journal = kind(screen, files, progress, train_loader, tensorboard, plots)
-        lines = report.beginning(found, progress, learner, flags, files)
-        journal.plan(plan, report.facts(flags, model), lines, [*classes])
+    # The run: its state, its files, its console
+    flags |= {"run_id": run_id, "model_name": model_name, "precision": amp.name}
+    flags |= {"num_total_iterations": num_steps, "num_total_epochs": None}
+    train_state = state.TrainState(model, opt, scheduler, amp.scaler, ema)
+    run = Run(files, flags, train_state, loaders, arch_args, classes, group)
+    console = RunConsole(num_steps, images_per_step, quiet=not group.is_rank0)
+    scoring: dict = {"autocast": amp.autocast, "group": group, "progress_bar": console.progress_bar}
+    training = scoring | {"progress_bar": console.segment_bar, "scaler": amp.scaler, "ema": ema}
+    training |= {"micro_batch_size": batch_size, "clip_grad_norm": clip_grad_norm}
+    training |= {"on_nonfinite": on_nonfinite, "log_interval_iters": log_interval_iters}
 
-        def train() -> None:
-            intervals = eval_interval_iters, saving_interval
-            due = next_due(progress.step, intervals, num_total_iterations)
-            started = perf_counter() - progress.train_seconds
-
-            def log(*metrics: float) -> None:
-                progress.train_seconds = perf_counter() - started
-                journal.training(*metrics)
-
-            with stop.finishing(), report.explained(train_loader, files):
-                _, _, progress.step = learn(
-                    due - progress.step,
-                    progress.step,
-                    meter=progress.meter,
-                    log_interval_iters=log_interval_iters,
-                    log=log,
-                    should_stop=stop.is_requested,
-                    progress_bar=screen.segment_bar,
-                )
-            progress.train_seconds = perf_counter() - started
-            screen.at_step(progress.step)
-
-        def validate() -> None:
-            val_loss, val_accuracy = score(val_loader)
-            with stop.finishing():
-                is_best = progress.validated(val_accuracy, min_delta)
-                step_with_validation(scheduler, val_loss)
-                journal.validation(val_loss, val_accuracy, is_best)
-                if is_best:
-                    scores = {"val_loss": val_loss, "val_accuracy": val_accuracy}
-                    progress.best = checkpoint.model_content(
-                        scored, **about, step=progress.step, **scores
+    advice = f"--batch_size {max(1, batch_size // 2)}"
+    with signals.Stopper(max_minutes, group) as stop, memory.enough_memory(advice):
+        compiled = compiling.compile_forward(
+            model, criterion, (max(sizes), *image_shape), target, amp.autocast, compile
+        )
+        training |= {"forward": compiled.forward, "scheduler": scheduler}
+        if dry_run:
+            rehearsal.rehearse(console, run, criterion, target, compiled.line, training, scoring)
+            return
+        text, free_flags = configs.config_text(main, flags), configs.free_on_resume(main)
+        with (
+            run.started(resume, text, free_flags) as loop,
+            journal.open_journal(console, run, stop, target, compiled.line) as log,
+        ):
+            training |= {"meter": loop.meter, "log": log.training, "should_stop": stop.is_requested}
+            while not run.is_finished:
+                if not run.awaits_validation:
+                    with stop.finishing(), run.segment() as n:
+                        *_, loop.step = run_train_iterations(
+                            model, loaders.train, opt, criterion, target, n, loop.step, **training
+                        )
+                stop.raise_if_requested()
+                if run.awaits_validation:
+                    val_loss, val_accuracy = run_validation(
+                        train_state.eval_model, loaders.val, criterion, target, **scoring
                     )
-                    files.save_model(progress.best)
-
-        def save() -> None:
-            if not files.state.holds(progress):  # during the test the network has other weights
+                    with stop.finishing():
+                        is_best = run.record_validation(val_loss, val_accuracy)
+                        log.validation(val_loss, val_accuracy, is_best)
                 with stop.finishing():
-                    files.state.save(progress, learner)
-
-        with journal:
-            try:
-                with screen, enough_memory(f"--batch_size {max(1, batch_size // 2)}"):
-                    while not progress.is_finished(num_total_iterations, patience):
-                        if not progress.awaits_validation(*validations):
-                            train()
-                        stop.raise_if_requested()
-                        if progress.awaits_validation(*validations):
-                            validate()
-                        if is_due(progress.step, saving_interval, num_total_iterations):
-                            save()
-                        stop.raise_if_requested()
-                    save()
-                    journal.lines(report.early(progress, num_total_iterations))
-                    scored.load_state_dict(progress.best["model"])
-                    test = score(test_loader)
-            except Stopped:
-                save()
-                journal.line(report.stopped(progress, stop))
-                sys.exit(stop.exit_code)
-            results = report.results(progress, flags, device, train_loader, model, compiled, *test)
-            files.save_results(results)
-            journal.results(report.ending(results, files))
+                    run.save_if_due()
+                stop.raise_if_requested()
+            scores = run_validation(run.best_model(), loaders.test, criterion, target, **scoring)
+            log.results(report.make_results(run, target, compiled.seconds, *scores))
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run_cli(main)

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from tinkering.data.augment import ROTATION, SCALE, SHEAR, SHIFT, random_affine
-from tinkering.data.loader import NUM_DRAWS
-from tinkering.models.vision import torchvision  # noqa: F401  mends the import below
+from tinkering.data.loader import NUM_AUGMENT_PARAMS
+from tinkering.extras import import_torchvision
 
 BATCH_SIZE = 64
 OURS, THEIRS = "random_affine, images/s", "torchvision's RandomAffine, images/s"
@@ -20,6 +20,7 @@ def speeds(seconds: float) -> dict[str, float]:
     Args:
         seconds: how long each of the two is measured.
     """
+    import_torchvision()
     from torchvision.transforms import v2
 
     torch.set_num_threads(1)
@@ -39,7 +40,7 @@ def speeds(seconds: float) -> dict[str, float]:
 
 
 def _draws(rng: np.random.Generator) -> torch.Tensor:
-    return torch.from_numpy(rng.uniform(-1, 1, (BATCH_SIZE, NUM_DRAWS)).astype(np.float32))
+    return torch.from_numpy(rng.uniform(-1, 1, (BATCH_SIZE, NUM_AUGMENT_PARAMS)).astype(np.float32))
 
 
 def _images_per_second(change_batch: Callable[[], object], seconds: float) -> float:

@@ -24,7 +24,7 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tinkering.emnist_dataset import load_images
+from tinkering.data.datasets import load_images
 from tinkering.models.small import ConvNet
 
 MEAN, STD = 0.1307, 0.3081  # of the pixels, as both recipes have them

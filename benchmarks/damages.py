@@ -21,7 +21,7 @@ NUM_IMAGES = 40  # in the files of the formats
 SECTOR = 512  # bytes that a disk loses together
 WEB_PAGES = (
     b"<!DOCTYPE html><html><body>moved</body></html>",
-    b"\n  <html><head><title>404 Not LoadedState</title></head></html>\n",
+    b"\n  <html><head><title>404 Not Found</title></head></html>\n",
     b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
 )
 

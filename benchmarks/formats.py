@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from benchmarks import damages as way
 from benchmarks.damages import NUM_IMAGES, Damage, pack, rezip
-from tinkering.emnist_dataset import load_images
+from tinkering.data.datasets import load_images
 from tinkering.runs import checkpoint
 from tinkering.runs.state import LoopState, StateFile, TrainState
 
@@ -88,18 +88,23 @@ def write_states(folder: Path, count: int) -> None:
     model = nn.Linear(5, 3)
     optimizer = torch.optim.AdamW(model.parameters())
     scheduler = LambdaLR(optimizer, lambda step: 1 - step / 100)
-    learner = TrainState(model, optimizer, scheduler, torch.amp.GradScaler("cpu", enabled=False))
-    progress = LoopState(flags={"lr": 1e-3})
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    train_state = TrainState(model, optimizer, scheduler, scaler)
+    loop = LoopState(flags={"lr": 1e-3})
     for _ in range(count):
         model(torch.rand(4, 5)).sum().backward()
         optimizer.step()
-        learner.scheduler.step()
-        progress.step += 1
-        StateFile(folder / STATE).save(progress, learner)
+        scheduler.step()
+        loop.step += 1
+        state_file(folder).save(loop, train_state)
 
 
 def read_state(folder: Path) -> Reading:
-    return Reading(*StateFile(folder / STATE).load())
+    return Reading(*state_file(folder).load())
+
+
+def state_file(folder: Path) -> StateFile:
+    return StateFile(folder / STATE, folder / "state.previous.pt")
 
 
 # Which damage each kind of file takes
@@ -116,7 +121,7 @@ SAVED = (*CHECKED, way.members_lost, way.code_that_runs, way.other_format, way.n
 STATES = (*SAVED, way.other_file_of_ours)
 
 RAW = "MNIST/raw/train"
-STATE = "checkpoint_run.pt"
+STATE = "state.pt"
 mnist, emnist = partial(read_part, dataset="mnist"), partial(read_part, dataset="emnist")
 plain, packed = partial(write_mnist, packed=False), partial(write_mnist, packed=True)
 one, two = partial(write_states, count=1), partial(write_states, count=2)
@@ -127,5 +132,5 @@ FORMATS = {
     "zip": Format("EMNIST/raw/gzip.zip", write_emnist, emnist, ZIP),
     "model": Format("model.pt", write_model, read_model, SAVED),
     "only state": Format(STATE, one, read_state, STATES),
-    "newest state": Format(STATE, two, read_state, STATES, moved="checkpoint_run.damaged"),
+    "newest state": Format(STATE, two, read_state, STATES, moved="state.damaged"),
 }

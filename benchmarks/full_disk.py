@@ -60,7 +60,7 @@ def fill_up(reference: SmallRun, wanted: str, count: int, rng: Generator) -> dic
         count: number of runs, each with its own room left, less than a save of the state needs.
         rng: chooses the room.
     """
-    size = reference.state.path.stat().st_size
+    size = reference.files.state.stat().st_size
     with tempfile.TemporaryDirectory() as name:
         disk, errors = Path(name, "disk"), Path(name, "stderr")
         with small_disk(disk, wanted) as mounted:
@@ -81,30 +81,29 @@ def _meet_full_disk(
     _kill_after_two_saves(Start(run.words, errors, slow=False), run)
     if failure := run.check():
         return failure
-    before = run.state.path.read_bytes()
+    before = run.files.state.read_bytes()
     if mounted:
-        with _filled(run.folder.parent, room):
+        with _filled(run.files.save_path.parent, room):
             code = Start(run.words, errors, slow=False).exit_code()
     else:
         code = Start(run.words, errors, slow=False, largest_file=room).exit_code()
     message = errors.read_text()
     if code != 6 or len(message.splitlines()) != 1 or not message.endswith(CAUSES):
         return f"exit code {code}: {message}"
-    if str(run.folder) not in message:
+    if str(run.files.save_path) not in message:
         return f"no file is named: {message}"
     if failure := run.check():
         return failure
-    if run.state.path.read_bytes() != before:
+    if run.files.state.read_bytes() != before:
         return "the last good state was changed"
-    if parts := list(run.folder.rglob("*.part")):
+    if parts := list(run.files.save_path.rglob("*.part")):
         return f"left behind: {parts}"
     code = Start(run.words, errors, slow=False).exit_code()
     return f"exit code {code} with room" if code else run.difference(reference)
 
 
 def _kill_after_two_saves(start: Start, run: SmallRun) -> None:
-    generations = run.state.path, run.state.previous
-    while not all(path.exists() for path in generations) and not start.ends_within(0.001):
+    while len(run.states) < 2 and not start.ends_within(0.001):
         pass
     start.send(signal.SIGKILL)
     start.exit_code()

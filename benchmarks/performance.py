@@ -1,4 +1,4 @@
-"""Puts the figures that the benchmarks have written into the page that states them.
+"""Fills the figures of the benchmarks into docs/performance.md.
 
 python benchmarks/throughput.py
 python benchmarks/performance.py
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import time_to_accuracy  # noqa: E402
-from benchmarks.bars import Bar, shown, spread  # noqa: E402
+from benchmarks.bars import Bar, spread  # noqa: E402
 from docs.make_readme import fill_in  # noqa: E402
 
 DOCS = ROOT / "docs"
@@ -34,32 +34,22 @@ def bars_table(figures: dict) -> str:
 
 
 def rounds_table(figures: dict) -> str:
-    """The figures that the ratios are of."""
+    """The figures behind the ratios."""
     rounds = figures["rounds"]
     rows = [(what, *spread([found[what] for found in rounds])) for what in rounds[0]]
     return _table(("what", "median", "least to most"), rows)
 
 
 def time_table(figures: dict) -> str:
-    """What is claimed of the time to 99 %, and the recipes that it is claimed of."""
+    """The claims about the time to 99 %, and a row for each recipe."""
     claims = bars_table(figures)
     return (
         claims + "\n\n" + _table(time_to_accuracy.HEADINGS, time_to_accuracy.rows(figures["runs"]))
     )
 
 
-def plotting_table(figures: dict) -> str:
-    """What a drawing costs, a column for each width of the network."""
-    widths = figures["widths"]
-    rows = [
-        (what, *(shown(found[what]) for found in widths.values()))
-        for what in next(iter(widths.values()))
-    ]
-    return _table(("what", *(f"width {width}" for width in widths)), rows)
-
-
 def scaling_table(figures: dict) -> str:
-    """Images a second, and what they are of the first of the same width, in the same round."""
+    """Images/s, and their ratio to the first row of the same width in the same round."""
     rounds, rows = figures["rounds"], []
     for what in rounds[0]:
         first = next(name for name in rounds[0] if name.split(",")[0] == what.split(",")[0])
@@ -69,15 +59,13 @@ def scaling_table(figures: dict) -> str:
     return _table(heads, rows)
 
 
-# A part of the page: the file its figures are in, and what makes it.
+# Part of the page: the file with its figures, and the function that makes it.
 PARTS: dict[str, tuple[str, Callable[[dict], str]]] = {
     "throughput_conditions": ("throughput.json", conditions),
     "throughput_bars": ("throughput.json", bars_table),
     "throughput_rounds": ("throughput.json", rounds_table),
     "time_conditions": ("time_to_accuracy.json", conditions),
     "time_table": ("time_to_accuracy.json", time_table),
-    "plotting_conditions": ("plotting.json", conditions),
-    "plotting_table": ("plotting.json", plotting_table),
     "scaling_conditions": ("scaling.json", conditions),
     "scaling_table": ("scaling.json", scaling_table),
 }
@@ -89,7 +77,7 @@ def _table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def page() -> str:
-    """docs/performance.md with its parts made anew; those without figures stay as they are."""
+    """The text of docs/performance.md with its tables; those without figures stay as they are."""
     made = {
         name: table(json.loads((DOCS / file).read_text()))
         for name, (file, table) in PARTS.items()

@@ -1,4 +1,4 @@
-"""Puts the figures that torture.py has written into the page that states them.
+"""Fills the figures of torture.py into docs/reliability.md.
 
 python benchmarks/torture.py --json docs/reliability.json
 python benchmarks/reliability.py
@@ -33,7 +33,7 @@ def kills_table(figures: dict) -> str:
 def damage_table(figures: dict) -> str:
     """A row for each kind of file, and their total."""
     lines = [
-        "| file | ways to damage it | inputs | refused | harmless | the one before is read |",
+        "| file | kinds of damage | inputs | refused | harmless | previous one is read |",
         "|---|--:|--:|--:|--:|--:|",
     ]
     *rows, total = figures["damage"]
@@ -50,7 +50,7 @@ def _row(*cells: object) -> str:
 
 
 def page() -> str:
-    """docs/reliability.md with its made parts made anew from docs/reliability.json."""
+    """The text of docs/reliability.md with the tables of docs/reliability.json."""
     figures = json.loads((DOCS / "reliability.json").read_text())
     text = (DOCS / "reliability.md").read_text()
     return fill_in(

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from tinkering.commands.verify_resume import first_difference
+from tinkering.commands.verify_resume import first_difference, load_state
 from tinkering.data.idx import save_idx
 from tinkering.errors import DataError, InputError
 from tinkering.runs import checkpoint, state
+from tinkering.runs.layout import RunFiles
 from tinkering.runs.metrics import COLUMNS
-from tinkering.runs.state import StateFile
 
 FLAGS = {
     "dataset": "mnist",
@@ -26,8 +26,6 @@ FLAGS = {
     "precision": "fp32",
     "device": "cpu",
     "plots": False,
-    "run_id": "run",
-    "model_name": "model.pt",
 }
 FIGURES = ("test_accuracy", "test_loss", "best_val_accuracy", "best_step")
 
@@ -46,74 +44,80 @@ def write_mnist(data: Path) -> None:
 
 
 class SmallRun:
-    """One run in a folder of its own, over as many starts as it takes.
+    """One run, over as many starts as it takes.
 
     Args:
-        folder: where its files go.
+        save_path: folder of the run's files, possibly with other runs.
         data: where write_mnist has put the images.
         num_steps: optimizer steps in all.
+        run_id, seed: of the run.
     """
 
-    def __init__(self, folder: Path, data: Path, num_steps: int):
-        self.folder, self.data, self.num_steps = folder, data, num_steps
-        flags = {**FLAGS, "num_total_iterations": num_steps}
-        flags |= {"data_dir_root": data, "save_path": folder}
+    def __init__(
+        self, save_path: Path, data: Path, num_steps: int, run_id: str = "run", seed: int = 0
+    ):
+        self.data, self.num_steps = data, num_steps
+        self.files = RunFiles(save_path, run_id, f"{run_id}.pt")
+        flags = {**FLAGS, "num_total_iterations": num_steps, "data_dir_root": data}
+        flags |= {"save_path": save_path, "run_id": run_id, "seed": seed}
         self.words = [f"--{name}={value}" for name, value in flags.items()]
-        self.model = folder / "model.pt"
-        self.state = StateFile(folder / "checkpoint_run.pt")
-        self.metrics = folder / "run" / "metrics.csv"
-        self.results = folder / "run" / "results.json"
         self._seen: set[Path] = set()
         self._step = 0  # the furthest that was found on the disk
 
-    def another(self, folder: Path) -> "SmallRun":
-        """The same run in another folder."""
-        return SmallRun(folder, self.data, self.num_steps)
+    def another(self, save_path: Path, run_id: str = "run", seed: int = 0) -> "SmallRun":
+        """A run on the same data, for as many steps."""
+        return SmallRun(save_path, self.data, self.num_steps, run_id, seed)
+
+    @property
+    def states(self) -> list[Path]:
+        """Its state files that exist."""
+        return [p for p in (self.files.state, self.files.previous_state) if p.exists()]
 
     def check(self) -> str:
         """What is wrong with the files as a stop has left them, or "".
 
-        All that is there must be whole, what was there once must be there still, and no saved
-        step may be lost.
+        All that exists must be whole, what existed once must exist still, and no saved step may
+        be lost.
         """
-        there = {path for path in (self.model, self.metrics, self.results) if path.exists()}
-        if self.state.exists():
-            there.add(self.state.path)
-        if gone := self._seen - there:
+        files = self.files
+        found = {path for path in (files.model, files.metrics, files.results) if path.exists()}
+        if self.states:
+            found.add(files.state)
+        if gone := self._seen - found:
             return f"gone: {', '.join(map(str, gone))}"
-        self._seen = there
+        self._seen = found
         try:
-            if self.model.exists():
-                checkpoint.load(self.model)
-            generations = [p for p in (self.state.path, self.state.previous) if p.exists()]
-            saved = [checkpoint.load(path, state.FORMAT) for path in generations]
+            if files.model.exists():
+                checkpoint.load(files.model)
+            saved = [checkpoint.load(path, state.FORMAT) for path in self.states]
         except (InputError, DataError) as error:
             return str(error)
-        steps = [content["progress"]["step"] for content in saved]
+        steps = [content["loop"]["step"] for content in saved]
         if max(steps, default=0) < self._step:
             return f"step {self._step} was saved, and the files are at {steps}"
         self._step = max(steps, default=0)
         return self._check_figures()
 
     def _check_figures(self) -> str:
-        if self.metrics.exists():
-            with self.metrics.open(newline="") as file:
+        metrics, results = self.files.metrics, self.files.results
+        if metrics.exists():
+            with metrics.open(newline="") as file:
                 rows = list(csv.reader(file))
             if any(len(row) != len(COLUMNS) for row in rows):
-                return f"{self.metrics} has a row that is cut off"
-        if self.results.exists():
-            json.loads(self.results.read_text())
+                return f"{metrics} has a row that is cut off"
+        if results.exists():
+            json.loads(results.read_text())
         return ""
 
     def difference(self, reference: "SmallRun") -> str:
         """What differs first between this run and one that was never killed, or ""."""
-        if found := first_difference(reference.folder, self.folder):
+        if found := first_difference(reference.files, self.files):
             return found
-        best = reference.state.load().content["progress"]["best"]["model"]
-        weights = checkpoint.load(self.model)["model"]
+        best = load_state(reference.files)["loop"]["best"]["model"]
+        weights = checkpoint.load(self.files.model)["model"]
         if best.keys() != weights.keys() or not all(
             map(torch.equal, best.values(), weights.values())
         ):
-            return str(self.model)
-        ours, theirs = (json.loads(run.results.read_text()) for run in (self, reference))
+            return str(self.files.model)
+        ours, theirs = (json.loads(run.files.results.read_text()) for run in (self, reference))
         return next((name for name in FIGURES if ours[name] != theirs[name]), "")

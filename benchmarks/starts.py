@@ -26,14 +26,17 @@ SAVE_SECONDS = PAUSE * (NUM_PIECES + 8)  # two flushes, two renames, a pause bef
 POLL = 0.0005  # seconds
 TIMEOUT = 120  # seconds that no start takes
 STOPS = (signal.SIGINT, signal.SIGTERM)
+MODEL = "the model file"  # whose name is the run's
 FILES = (
-    *("", "model.pt", "checkpoint_run.pt", "metrics.csv", "results.json", "lock.pid"),
+    *("", MODEL, "state.pt", "metrics.csv", "results.json", "lock.pid"),
     *("config.yaml", "report.md"),
 )
 
 # What main imports late is there before the first fork.
-for module in ("fire", "rich.traceback", "tinkering.models", "tinkering.reporting.report"):
+for module in ("fire", "rich.traceback", "tinkering.extras", "tinkering.models"):
     importlib.import_module(module)
+for module in ("emnist_dataset", "reporting.rehearsal", "reporting.journal", "runtime.compiling"):
+    importlib.import_module(f"tinkering.{module}")
 
 
 class Window:
@@ -54,7 +57,8 @@ class Window:
 
     def enter(self, part: Path) -> None:
         self._shared[1] += 1
-        self._shared[0] = FILES.index(Path(part.stem).stem)  # of NAME.PID.part
+        name = Path(part.stem).stem.removeprefix(".")  # of .NAME.RANDOM.part
+        self._shared[0] = FILES.index(name if name in FILES else MODEL)
 
     def leave(self) -> None:
         self._shared[0] = 0
@@ -165,11 +169,11 @@ def _slow_down_saves(window: Window) -> None:
         os.fsync,
     )
 
-    def slow_open(path: Path, *args: object, **kwargs: object) -> object:
-        if path.suffix != ".part":
-            return fast_open(path, *args, **kwargs)
+    def slow_open(path: Path, mode: str = "r", *args: object, **kwargs: object) -> object:
+        if path.suffix != ".part" or "x" not in mode:
+            return fast_open(path, mode, *args, **kwargs)
         window.enter(path)
-        return SlowFile(path, "w")
+        return SlowFile(path, "x+")
 
     def slow_replace(path: Path, target: Path) -> Path:
         time.sleep(PAUSE)

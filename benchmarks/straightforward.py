@@ -20,8 +20,10 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from tinkering.extras import import_torchvision
 from tinkering.models import ResNet4StageCustom
-from tinkering.models.vision import torchvision
+
+torchvision = import_torchvision()
 
 BATCH_SIZE = 64
 NUM_WARM_UP = 20  # steps before the time is taken

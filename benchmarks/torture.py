@@ -1,12 +1,14 @@
 """Kills training runs at random moments, and checks that each ends as if nothing had been.
 
-    python benchmarks/torture.py [--kills 200] [--inputs 300] [--seed 0] [--json FILE]
+    python benchmarks/torture.py [--kills 200] [--inputs 420] [--seed 0] [--json FILE]
 
 A small run is started, and stopped: by SIGKILL at any moment, by SIGKILL inside a save, by
 SIGTERM, by one SIGINT or by two. Its files are looked at, and it is started again with the
 same command, until it ends by itself. Then it must have the weights, the optimizer's state,
-the metrics and the results of a run that was never stopped. After the kills come runs whose
-disk is full, and damaged files (benchmarks/damage.py). The exit code is 1 if anything failed.
+the metrics and the results of a run that was never stopped. Then come runs in one folder that
+are killed while they train at the same time (benchmarks/parallel_runs.py), runs whose disk is full
+(benchmarks/full_disk.py), and damaged files (benchmarks/damage.py). The exit code is 1 if anything
+failed.
 """
 
 import argparse
@@ -29,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks import damage
 from benchmarks.full_disk import fill_up
+from benchmarks.parallel_runs import train_in_parallel
 from benchmarks.small_runs import SmallRun, write_mnist
 from benchmarks.starts import FILES, SAVE_SECONDS, Start
 from tinkering.runs import checkpoint
@@ -79,7 +82,7 @@ class Torture:
                 self.failures.append(f"{name}, start {self.counts['starts']}: {failure}")
             else:
                 self.counts["identical"] += 1
-                shutil.rmtree(run.folder)
+                shutil.rmtree(run.files.save_path)
 
     def _go_through(self, run: SmallRun, num_kills: int) -> str:
         """Starts a run until it has ended by itself; what went wrong, or ""."""
@@ -133,13 +136,14 @@ class Torture:
         if start.window.file:
             self.counts["inside"] += 1
             self.counts[start.window.file] += 1
-        if not run.state.exists():
+        if not run.states:
             self.counts["before the first state"] += 1
 
 
-def kills_table(torture: Torture, full: dict) -> dict[str, int]:
+def kills_table(torture: Torture, parallel: dict, full: dict) -> dict[str, int]:
     """What was done, and how often."""
     counts = torture.counts
+    failures = [*torture.failures, *parallel["failures"], *full["failures"]]
     inside = {f"SIGKILL inside the save of {file}": counts[file] for file in FILES if file}
     return {
         "runs": counts["runs"],
@@ -150,9 +154,11 @@ def kills_table(torture: Torture, full: dict) -> dict[str, int]:
         **inside,
         "SIGKILL before the first state was saved": counts["before the first state"],
         **{how: counts[how] for how in (TERM, INT, TWO_INTS)},
+        "runs in one folder at the same time": parallel["runs"],
+        "SIGKILL to one of these": parallel["kills"],
         f"runs that met a full disk ({full['how']})": full["runs"],
         "of these, told so and then ended identical": full["runs"] - len(full["failures"]),
-        "failures": len(torture.failures) + len(full["failures"]),
+        "failures": len(failures),
     }
 
 
@@ -171,7 +177,7 @@ def conditions(options: argparse.Namespace) -> dict[str, object]:
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=200, help="number of SIGKILLs")
-    parser.add_argument("--inputs", type=int, default=300, help="number of damaged inputs")
+    parser.add_argument("--inputs", type=int, default=420, help="number of damaged inputs")
     parser.add_argument("--seed", type=int, default=0, help="of what is done, and when")
     parser.add_argument("--steps", type=int, default=300, help="optimizer steps of a run")
     parser.add_argument("--full_disks", type=int, default=5, help="runs whose disk is full")
@@ -193,11 +199,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         torture = Torture(Path(name), options.steps, options.seed)
         torture.stop_runs(options.kills)
+        num_kills = options.kills // 5
+        parallel = train_in_parallel(torture.reference, Path(name), num_kills, torture.rng)
         full = fill_up(torture.reference, options.disk, options.full_disks, torture.rng)
-    table = kills_table(torture, full)
+    table = kills_table(torture, parallel, full)
     for what, number in table.items():
         print(f"{what:<50}{number:>6}")
-    failures = torture.failures + full["failures"]
+    failures = [*torture.failures, *parallel["failures"], *full["failures"]]
     for failure in failures:
         print(f"FAILED {failure}")
     outcomes = damage.feed(options.inputs, options.seed)

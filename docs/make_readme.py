@@ -1,4 +1,4 @@
-"""Makes the parts of the README that a program knows better, and the picture in it.
+"""Makes the tables and figures of README.md and docs/flags.md, and the picture of glyphs.
 
 python docs/make_readme.py
 """
@@ -9,6 +9,7 @@ import statistics
 import string
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -24,6 +25,10 @@ DATA = {
     "glyphs": "glyphs, 47 classes",
     "mnist": "MNIST",
     "mnist-fp32": "MNIST, in fp32 and not in bf16",
+    "emnist-bymerge": "EMNIST bymerge, 47 classes, reduced: 160,171 training images",
+    "emnist-byclass": "EMNIST byclass, 62 classes, reduced: 113,306 training images",
+    "kmnist": "KMNIST",
+    "fashion_mnist": "Fashion-MNIST",
     "chars74k": "Chars74K's pen strokes in EMNIST's format, 62 classes, unseen writers",
     "speedrun": "MNIST in seconds",
     "mlp-mnist": "MNIST, a perceptron of 128 units",
@@ -34,30 +39,50 @@ DATA = {
     "resnet18": "MNIST, ResNet-18",
 }
 PRESETS = ROOT / "tinkering" / "cli" / "presets"
+PAGES = ROOT / "README.md", ROOT / "docs" / "flags.md"
 TIMES = "train_seconds", "wall_seconds"
+TEN_FLAGS = (
+    *("dataset", "emnist_split", "augment", "arch", "width"),
+    *("num_total_iterations", "batch_size", "lr", "seed", "run_id"),
+)
 
 
-def flag_table() -> str:
+def flag_table(names: Sequence[str] = ()) -> str:
+    """A row for each flag of a training run; of those named, if any are."""
     lines = ["| flag | values | default | what it means |", "|---|---|---|---|"]
     for row in describe(main):
-        lines.append(f"| `--{row.name}` | {row.values} | {row.default} | {row.help} |")
+        if row.name in names or not names:
+            lines.append(f"| `--{row.name}` | {row.values} | {row.default} | {row.help} |")
     return "\n".join(lines)
 
 
+def result_text(found: dict) -> str:
+    """One line: what the program reaches on MNIST, and in what time."""
+    return (
+        f"**{spread(found)}** on MNIST's test set after "
+        f"{statistics.mean(found['train_seconds']):.0f} s of training on {found['machine']}; "
+        f"mean ± standard deviation of {len(found['seeds'])} seeds."
+    )
+
+
 def accuracy_table(figures: dict) -> str:
+    """A row for each recipe that was measured, and under what conditions."""
+    measured = {recipe: what for recipe, what in DATA.items() if recipe in figures}
     lines = [
         "| data | test accuracy, mean ± deviation | training | whole command | command |",
         "|---|---|---|---|---|",
     ]
-    for recipe, what in DATA.items():
+    for recipe, what in measured.items():
         found = figures[recipe]
         times = (f"{shown(statistics.mean(found[key]))} s" for key in TIMES)
         cells = what, spread(found), *times, f"`{found['command']}`"
         lines.append(f"| {' | '.join(cells)} |")
-    (conditions,) = {conditions_of(found) for found in figures.values()}
-    return "\n".join(
-        [*lines, "", f"Measured {conditions}, without plots, by `python benchmarks/accuracy.py`."]
-    )
+    lines += ["", "Measured without plots by `python benchmarks/accuracy.py`:", ""]
+    for conditions in dict.fromkeys(conditions_of(figures[recipe]) for recipe in measured):
+        rows = [w for r, w in measured.items() if conditions_of(figures[r]) == conditions]
+        what = "all rows" if len(rows) == len(measured) else "; ".join(rows)
+        lines.append(f"- {what}: {conditions}.")
+    return "\n".join(lines)
 
 
 def spread(found: dict) -> str:
@@ -74,24 +99,25 @@ def conditions_of(found: dict) -> str:
 
 
 def preset_text(path: Path, figures: dict) -> str:
-    """A preset whose opening comment ends with what it reaches, and in what time."""
+    """The text of a preset file, its first comment ending with its measured accuracy and time."""
     comment, flags = re.fullmatch(
         r"((?:#.*\n)+?)(?:# (?:Reaches|Takes) (?s:.*?)\n)?(\w(?s:.*))", path.read_text()
     ).groups()
-    told = _reaches(figures[path.stem]) if path.stem in figures else _takes(yaml.safe_load(flags))
-    lines = textwrap.fill(told, 98, initial_indent="# ", subsequent_indent="# ")
+    measured = figures.get(path.stem)
+    figure = _accuracy(measured) if measured else _minutes(yaml.safe_load(flags))
+    lines = textwrap.fill(figure, 98, initial_indent="# ", subsequent_indent="# ")
     return f"{comment}{lines}\n{flags}"
 
 
-def _reaches(found: dict) -> str:
+def _accuracy(found: dict) -> str:
     return (
         f"Reaches {spread(found)} on the test set in "
         f"{shown(statistics.mean(found['train_seconds']))} s of training: {conditions_of(found)}."
     )
 
 
-def _takes(flags: dict) -> str:
-    """How long the default network takes, which was not trained to the end."""
+def _minutes(flags: dict) -> str:
+    """The time that the default network needs, computed from its speed."""
     found = read_figures("throughput")
     speeds = [figures["whole program, width 64, images/s"] for figures in found["rounds"]]
     num_images = flags["num_total_iterations"] * flags["batch_size"]
@@ -108,7 +134,7 @@ def console(figures: dict) -> str:
 
 
 def speed_text(found: dict) -> str:
-    """What the program does in a second, and what the usual loop does."""
+    """The speed of the program, and its ratio to that of the usual training loop."""
     figures = {
         what: statistics.median(one[what] for one in found["rounds"]) for what in found["rounds"][0]
     }
@@ -127,25 +153,26 @@ def speed_text(found: dict) -> str:
 
 
 def read_figures(name: str) -> dict:
-    """What a benchmark wrote into docs/."""
+    """The figures that a benchmark has written into docs/."""
     return json.loads((ROOT / "docs" / f"{name}.json").read_text())
 
 
-def readme() -> str:
-    """The README with its made parts made anew from the signature of main and the figures."""
+def pages() -> dict[Path, str]:
+    """The text of each page with its tables and figures, from main's signature and docs/*.json."""
     figures = read_figures("accuracy")
-    text = (ROOT / "README.md").read_text()
-    return fill_in(
-        text,
-        flags=flag_table(),
-        accuracy=accuracy_table(figures),
-        console=console(figures),
-        speed=speed_text(read_figures("throughput")),
-    )
+    parts = {
+        "result": result_text(figures["mnist"]),
+        "ten_flags": flag_table(TEN_FLAGS),
+        "flags": flag_table(),
+        "accuracy": accuracy_table(figures),
+        "console": console(figures),
+        "speed": speed_text(read_figures("throughput")),
+    }
+    return {page: fill_in(page.read_text(), **parts) for page in PAGES}
 
 
 def fill_in(text: str, **parts: str) -> str:
-    """The text with each part put between its marks, `<!-- name -->` and `<!-- /name -->`."""
+    """The text with each part put between `<!-- name -->` and `<!-- /name -->`."""
     for name, made in parts.items():
         between = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         text = between.sub(lambda found, made=made: f"{found[1]}{made}\n{found[2]}", text)
@@ -169,4 +196,5 @@ if __name__ == "__main__":
     figures = read_figures("accuracy")
     for preset in PRESETS.glob("*.yaml"):
         preset.write_text(preset_text(preset, figures))
-    (ROOT / "README.md").write_text(readme())
+    for page, text in pages().items():
+        page.write_text(text)

@@ -4,12 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 
 from tests.helpers import random_part, write_part
 
 # One thread: two torch processes that share their cores can slow each other a hundredfold.
-os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start
+torch.set_num_threads(1)
 
 # The same examples each time, however slow the machine.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)

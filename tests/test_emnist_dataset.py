@@ -1,45 +1,22 @@
-from pathlib import Path
+"""The public door of the data: what it returns, and what it refuses before any training."""
 
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from tests.helpers import idx_bytes, random_part, write_part
-from tinkering.emnist_dataset import (
-    get_emnist_dataloaders,
-    load_images,
-    pixel_statistics,
-)
+from tests.helpers import EMNIST_NUM_CLASSES, random_part, write_emnist, write_part
+from tinkering.emnist_dataset import get_emnist_dataloaders, load_datasets
 from tinkering.errors import DataError, InputError
 
-SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
-NUM_CLASSES = {
-    "byclass": 62,
-    "bymerge": 47,
-    "balanced": 47,
-    "letters": 26,
-    "digits": 10,
-    "mnist": 10,
-}
 
-
-def write_emnist(folder, split, num_train=140, num_test=130, packed=True):
-    """A split as NIST's files have it: lying on its side, letters counted from 1."""
-    first = 1 if split == "letters" else 0
-    for part, num_images, seed in (("train", num_train, 0), ("test", num_test, 1)):
-        images, labels = random_part(num_images, NUM_CLASSES[split], seed, first)
-        prefix = f"emnist-{split}-{part}"
-        write_part(folder, prefix, images.transpose(0, 2, 1), labels, packed)
-
-
-@pytest.mark.parametrize("split", NUM_CLASSES)
+@pytest.mark.parametrize("split", EMNIST_NUM_CLASSES)
 def test_each_split_of_emnist_is_read_from_its_files(tmp_path, split):
     write_emnist(tmp_path / "EMNIST" / "raw", split)
     train, test, num_classes, class_to_idx = get_emnist_dataloaders(tmp_path, 16, 0, split)
     assert isinstance(train, DataLoader)
     assert isinstance(test, DataLoader)
-    assert num_classes == NUM_CLASSES[split]
+    assert num_classes == EMNIST_NUM_CLASSES[split]
     assert list(class_to_idx.values()) == list(range(num_classes))
     labels = torch.cat([labels for _, labels in test])
     assert labels.tolist() == [index % num_classes for index in range(130)]
@@ -60,29 +37,6 @@ def test_class_to_idx_goes_from_the_character_to_its_label(tmp_path, split, char
     assert get_emnist_dataloaders(tmp_path, emnist_split=split)[3][character] == label
 
 
-def test_counts_of_images_and_labels_that_differ_are_refused(tmp_path):
-    write_part(tmp_path, "train", random_part(20, 10)[0], random_part(19, 10)[1])
-    with pytest.raises(DataError, match="20 images, 19 labels"):
-        load_images("mnist", tmp_path, "byclass", "train")
-
-
-@pytest.mark.parametrize(("split", "label"), [("digits", 10), ("letters", 0), ("letters", 27)])
-def test_labels_out_of_range_are_refused(tmp_path, split, label):
-    images, labels = random_part(20, 10, first_label=1 if split == "letters" else 0)
-    labels[7] = label
-    write_part(tmp_path, f"emnist-{split}-train", images, labels)
-    with pytest.raises(DataError, match="labels from"):
-        load_images("emnist", tmp_path, split, "train")
-
-
-def test_labels_in_place_of_images_are_refused(tmp_path):
-    labels = idx_bytes(np.zeros(20))
-    for kind in ("images-idx3", "labels-idx1"):
-        (tmp_path / f"train-{kind}-ubyte").write_bytes(labels)
-    with pytest.raises(DataError, match="not images and labels"):
-        load_images("mnist", tmp_path, "byclass", "train")
-
-
 @pytest.mark.parametrize(
     "wrong", [{"dataset": "cifar"}, {"emnist_split": "byletter"}, {"augment": "flip"}]
 )
@@ -99,12 +53,33 @@ def test_statistics_are_those_of_the_training_pixels(tmp_path):
     assert train.dataset.std == test.dataset.std == pytest.approx(pixels.std())
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="no real MNIST beside this checkout")
-def test_the_real_mnist_has_the_statistics_that_the_field_knows(tmp_path):
-    raw = tmp_path / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for file in (SHARED / "MNIST" / "raw").iterdir():
-        (raw / file.name).symlink_to(file)
-    images, labels, _ = load_images("mnist", tmp_path, "byclass", "train")
-    assert len(labels) == 60_000
-    assert pixel_statistics(images) == pytest.approx((0.1307, 0.3081), abs=5e-5)
+def test_the_users_home_is_written_as_a_tilde(mnist_dir, monkeypatch):
+    monkeypatch.setenv("HOME", str(mnist_dir.parent))
+    monkeypatch.setenv("USERPROFILE", str(mnist_dir.parent))
+    train_set, *_ = load_datasets("mnist", "~/data")
+    assert len(train_set) == 300
+
+
+def test_training_and_test_images_of_different_sizes_are_refused(mnist_dir):
+    images, labels = random_part(300, 10)
+    wide = np.pad(images, ((0, 0), (2, 2), (2, 2)))
+    write_part(mnist_dir / "MNIST" / "raw", "train", wide, labels)
+    message = "32x32 pixels in the training file, 28x28 in the test file"
+    with pytest.raises(DataError, match=message):
+        load_datasets("mnist", mnist_dir)
+
+
+def test_images_that_are_all_black_are_refused(mnist_dir):
+    images, labels = random_part(300, 10)
+    write_part(mnist_dir / "MNIST" / "raw", "train", 0 * images, labels)
+    with pytest.raises(DataError, match="every pixel is 0"):
+        load_datasets("mnist", mnist_dir)
+
+
+def test_one_changed_pixel_of_the_training_file_changes_the_fingerprint(mnist_dir):
+    images, labels = random_part(300, 10)
+    before = load_datasets("mnist", mnist_dir)[0].fingerprint()
+    assert load_datasets("mnist", mnist_dir)[0].fingerprint() == before
+    images[123, 4, 5] ^= 1
+    write_part(mnist_dir / "MNIST" / "raw", "train", images, labels, packed=False)
+    assert load_datasets("mnist", mnist_dir)[0].fingerprint() != before

@@ -1,41 +1,61 @@
-"""python -m tinkering COMMAND [flags]: what one does around a training run."""
+"""The commands of the program: `python -m tinkering COMMAND`, or `tinkering COMMAND`."""
 
 import difflib
 import importlib
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
-from tinkering.cli import run as cli
+from tinkering import __version__
+from tinkering.cli import process
+from tinkering.errors import InputError
 
 # name: (module, function, what it does)
 COMMANDS = {
+    "train": ("run_gradient_based", "main", "train a network, as run_gradient_based.py does"),
     "compare": (
         "tinkering.commands.compare",
         "compare",
-        "sets runs side by side: a table and a plot of validation accuracy",
+        "compare runs: a table, and a plot of validation accuracy",
     ),
-    "plot": ("tinkering.commands.plot", "plot", "draws the metrics of runs anew"),
+    "plot": ("tinkering.commands.plot", "plot", "draw the metrics of runs"),
     "verify-resume": (
         "tinkering.commands.verify_resume",
         "verify_resume",
-        "trains twice, once killed in the middle, and compares bit by bit",
+        "train twice, once killed and resumed, and compare bit by bit",
     ),
 }
 
 
-def main(argv: list[str]) -> None:
-    name = argv[0] if argv else "--help"
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command that the command line names, and exit; the console script calls this.
+
+    Args:
+        argv: the words of the command line; None for this process's own.
+    """
+    if argv is None:
+        process.exit_at_ctrl_c()
+    words = sys.argv[1:] if argv is None else argv
+    process.run(lambda: _run_command(*words or ["--help"]))
+
+
+def _run_command(name: str, *words: str) -> None:
+    if name in COMMANDS:
+        from tinkering.cli.run import run
+
+        module, function, _ = COMMANDS[name]
+        run(getattr(importlib.import_module(module), function), words)
     if name in ("--help", "-h"):
-        print("usage: python -m tinkering COMMAND [flags]; COMMAND --help shows its flags\n")
-        for command, (_, _, what) in COMMANDS.items():
-            print(f"  {command:<16} {what}")
-        return
-    if name not in COMMANDS:
+        print("usage: tinkering COMMAND [flags]; tinkering COMMAND --help lists the flags\n")
+        for command, (_, _, purpose) in COMMANDS.items():
+            print(f"  {command:<16} {purpose}")
+    elif name == "--version":
+        print(f"tinkering {__version__}")
+    else:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
-        cli.fail(f"there is no command {name!r}; {hint}", 2)
-    module, function, _ = COMMANDS[name]
-    cli.run(getattr(importlib.import_module(module), function), argv[1:])
+        hint = f"did you mean {near[0]}?" if near else f"the commands are {', '.join(COMMANDS)}"
+        raise InputError(f"unknown command {name!r}; {hint}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

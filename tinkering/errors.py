@@ -1,16 +1,16 @@
-"""What stops a run, each with the exit code that the program ends with."""
+"""The errors that end the program, each with its exit code."""
 
 import os
 
 
 class InputError(ValueError):
-    """The user asked for something that cannot be; the message says what can."""
+    """The user asked for something impossible; the message says what is possible."""
 
     exit_code = 2
 
 
 class DataError(Exception):
-    """Data, or a run to go on with, are not to be had or are damaged."""
+    """Data, or a run to be continued, are missing or corrupt."""
 
     exit_code = 3
 
@@ -21,18 +21,22 @@ class NonFiniteLossError(ArithmeticError):
     exit_code = 4
 
     def __init__(self, step: int, lr: float, loss: float, more: str = ""):
-        super().__init__(f"the loss of step {step:,} is {loss}, at learning rate {lr:.3e} {more}")
-        self.step, self.lr, self.loss = step, lr, loss
+        super().__init__(step, lr, loss, more)
+        self.step, self.lr, self.loss, self.more = step, lr, loss, more
+
+    def __str__(self) -> str:
+        text = f"the loss of step {self.step:,} is {self.loss}, at learning rate {self.lr:.3e}"
+        return f"{text} {self.more}".rstrip()
 
 
 class OutOfMemoryError(Exception):
-    """The machine, or the device, has not the memory that the run needs."""
+    """The machine or the device has less memory than the run needs."""
 
     exit_code = 5
 
 
 class WriteError(OSError):
-    """A file cannot be written; what was there before is as it was."""
+    """A file cannot be written; its earlier content is unchanged."""
 
     exit_code = 6
 
@@ -41,3 +45,6 @@ class WriteError(OSError):
 
     def __str__(self) -> str:
         return f"cannot write {self.filename}: {self.strerror}"
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.filename, OSError(self.errno, self.strerror))

@@ -1,32 +1,36 @@
-"""Packages that only some runs need, and that are installed by those who want them."""
+"""Optional packages, imported when a run needs them."""
 
 import importlib
 from types import ModuleType
 
 from tinkering.errors import InputError
 
+_libraries: list[object] = []  # of declared operators, which exist while these are referenced
+
 
 def check(arch: str, tensorboard: bool) -> None:
-    """Raises InputError where a run with these flags needs a package that is not there."""
+    """Raise InputError if a run with these flags needs a package that is not installed."""
     if arch.startswith("timm:"):
         import_extra("timm", "--arch timm:NAME")
+    if arch == "resnet18":
+        import_torchvision("--arch resnet18")
     if tensorboard:
         import_extra("tensorboard", "--tensorboard")
 
 
 def import_extra(module: str, wanted_by: str) -> ModuleType:
-    """A module of an optional package.
+    """Import a module of an optional package.
 
     Args:
-        module: its name; the first part is the package's.
-        wanted_by: the flag that asks for it.
+        module: its full name, which begins with the package's.
+        wanted_by: the flag or command that needs it.
 
     Raises:
         InputError: the package is not installed.
     """
     package = module.partition(".")[0]
-    if package == "timm":  # imports torchvision, which this makes importable where it is not
-        import tinkering.models.vision  # noqa: F401
+    if package == "timm":  # imports torchvision itself
+        import_torchvision(wanted_by)
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -34,3 +38,31 @@ def import_extra(module: str, wanted_by: str) -> ModuleType:
             f"{wanted_by} needs the package {package}, an extra: "
             "pip install -r requirements-extras.txt"
         ) from error
+
+
+def import_torchvision(wanted_by: str = "this program") -> ModuleType:
+    """Import torchvision, also where pip has installed its CUDA build beside a CPU torch.
+
+    There its compiled operators cannot load, and `import torchvision` fails when it registers a
+    shape rule for two of them (pytorch#122494, pytorch#157648). Once the two are declared, its
+    datasets, transforms and models work; none of them uses a compiled operator.
+
+    Raises:
+        InputError: torchvision is not installed.
+    """
+    try:
+        return importlib.import_module("torchvision")
+    except ImportError as error:
+        raise InputError(
+            f"{wanted_by} needs the package torchvision: pip install torchvision"
+        ) from error
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+    import torch
+
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _libraries.append(library)
+    return importlib.import_module("torchvision")

@@ -127,10 +127,10 @@ class BatchStream:
             yield batch
 
     def _cycle(self, dataloader: Iterable[Batch]) -> Iterator[Batch]:
-        sampler = getattr(dataloader, "batch_sampler", None)
+        set_step = getattr(getattr(dataloader, "batch_sampler", None), "set_step", None)
         for fresh_pass in itertools.cycle([dataloader]):
-            if hasattr(sampler, "set_step"):
-                sampler.set_step(self.step)
+            if set_step:
+                set_step(self.step)
             empty = True
             for batch in fresh_pass:
                 empty = False
@@ -176,7 +176,7 @@ def compute_gradient(
     images, labels = batch
     num_own = len(labels)
     loss, accuracy = torch.zeros(2, device=device)
-    size = micro_batch_size or max(1, num_own)
+    size = min(micro_batch_size or num_own, num_own) or 1
     for x, y in zip(images.split(size), labels.split(size), strict=True):
         if not len(y):  # what splitting no samples gives
             break

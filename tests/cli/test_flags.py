@@ -41,12 +41,17 @@ UNDERSTOOD = [
     ("--compile --seed 1", {"compile": True, "seed": 1}),
     ("--compile=no", {"compile": False}),
     ("--no-compile", {"compile": False}),
+    ("--save_path ~/runs", {"save_path": "/home/me/runs"}),
+    ("--data_dir_root=~", {"data_dir_root": "/home/me"}),
+    ("--config ~/mine.yaml", {"config": "/home/me/mine.yaml"}),
+    ("--data_dir_root a~", {"data_dir_root": "a~"}),
     ("--compile reduce-overhead", {"compile": "reduce-overhead"}),
 ]
 
 
 @pytest.mark.parametrize(("words", "values"), UNDERSTOOD, ids=[words for words, _ in UNDERSTOOD])
-def test_what_a_person_means_is_understood(words, values):
+def test_what_a_person_means_is_understood(monkeypatch, words, values):
+    monkeypatch.setenv("HOME", "/home/me")
     found = read_flags(main, words.split())
     assert found == values
     assert [type(value) for value in found.values()] == [type(value) for value in values.values()]
@@ -76,10 +81,10 @@ def test_a_switch_means_what_a_person_expects(words, value):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--amp maybe", "--amp maybe: it takes yes or no"),
-        ("--amp=", "--amp lacks its value"),
+        ("--amp maybe", "--amp maybe: expected yes or no"),
+        ("--amp=", "--amp needs a value"),
         ("--no-amp=true", "no --no- form"),
-        ("--no-amp true", "stray word 'true'"),
+        ("--no-amp true", "unexpected word 'true'"),
         ("--amp --no-amp", "--amp is given twice"),
     ],
 )
@@ -106,9 +111,9 @@ def test_whatever_the_words_are_they_are_read_or_refused(words):
 
 
 def gather(
-    *runs: Annotated[str, Flag("folders")], top: Annotated[int, Flag("how many")] = 3
+    *runs: Annotated[str, Flag("folders", is_path=True)], top: Annotated[int, Flag("how many")] = 3
 ) -> None:
-    """A function that takes words without a flag."""
+    """A function that collects words without a flag."""
 
 
 @pytest.mark.parametrize(
@@ -116,18 +121,22 @@ def gather(
     [
         ("", {"runs": ()}),
         ("a b", {"runs": ("a", "b")}),
+        ("~/a", {"runs": ("/home/me/a",)}),
         ("a --top 2 2024_01", {"runs": ("a", "2024_01"), "top": 2}),
     ],
 )
-def test_words_without_a_flag_are_gathered_where_a_function_takes_them(words, values):
+def test_words_without_a_flag_are_gathered_where_a_function_collects_them(
+    monkeypatch, words, values
+):
+    monkeypatch.setenv("HOME", "/home/me")
     assert read_flags(gather, words.split()) == values
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--runs a", "there is no flag --runs"),
-        ("a -x", "stray word '-x'"),
+        ("--runs a", "unknown flag --runs"),
+        ("a -x", "unexpected word '-x'"),
         ("a --tops 2", "did you mean --top?"),
     ],
 )

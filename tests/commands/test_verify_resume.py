@@ -1,6 +1,5 @@
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -94,7 +93,7 @@ def test_a_signal_ends_the_training_and_removes_its_files(
         ({"preset": "x", "save_path": "x", "num_total_epochs": 1.0}, "counts in steps"),
     ],
 )
-def test_what_cannot_be_verified_is_refused(temporary, flags, message):
+def test_flags_that_leave_nothing_to_verify_are_refused(temporary, flags, message):
     with pytest.raises(InputError, match=message):
         verify_resume(**flags)
     assert os.listdir(temporary) == []
@@ -107,17 +106,18 @@ def metrics_of(accuracy, seconds):
 METRICS = metrics_of(0.5, 1)
 
 
-def leave_run(save_path, weights=1.0, metrics=METRICS, **progress):
-    """Writes what is compared of a run."""
+def leave_run(save_path, weights=1.0, metrics=METRICS, **loop):
+    """Write the files of a run that are compared; return its files."""
     content = {
         "format": FORMAT,
-        "progress": {"step": 3, "validated_step": 3, "loss": float("nan"), **progress},
+        "loop": {"step": 3, "validated_step": 3, "loss": float("nan"), **loop},
         "model": {"w": weights * torch.ones(2)},
     }
     files = run_files(save_path)
     files.folder.mkdir(parents=True)
-    checkpoint.save(files.state.path, content)
+    checkpoint.save(files.state, content)
     files.metrics.write_text(metrics)
+    return files
 
 
 @pytest.mark.parametrize(
@@ -126,9 +126,9 @@ def leave_run(save_path, weights=1.0, metrics=METRICS, **progress):
         ({}, ""),
         ({"train_seconds": 2.0}, ""),
         ({"weights": 1.0000001}, "model.w"),
-        ({"step": 4}, "progress.step"),
-        ({"loss": 0.5}, "progress.loss"),
-        ({"more": 1}, "progress.more"),
+        ({"step": 4}, "loop.step"),
+        ({"loss": 0.5}, "loop.loss"),
+        ({"more": 1}, "loop.more"),
         ({"metrics": metrics_of(0.5, 2)}, ""),
         ({"metrics": metrics_of(0.6, 1)}, "metrics.csv"),
         ({"metrics": METRICS + "2,0.2,,,,0.5,0.5,100,1\n"}, "metrics.csv"),
@@ -136,14 +136,13 @@ def leave_run(save_path, weights=1.0, metrics=METRICS, **progress):
     ],
 )
 def test_the_first_thing_that_differs_is_named(tmp_path, other, difference):
-    leave_run(tmp_path / "one", train_seconds=1.0)
-    leave_run(tmp_path / "other", **{"train_seconds": 1.0, **other})
-    assert first_difference(tmp_path / "one", tmp_path / "other") == difference
+    files = leave_run(tmp_path / "one", train_seconds=1.0)
+    other_files = leave_run(tmp_path / "other", **{"train_seconds": 1.0, **other})
+    assert first_difference(files, other_files) == difference
 
 
 def test_an_entry_that_is_missing_at_the_end_is_a_difference_too(tmp_path):
-    leave_run(tmp_path / "one")
-    shutil.copytree(tmp_path / "one", tmp_path / "other")
-    path = run_files(tmp_path / "other").state.path
-    checkpoint.save(path, checkpoint.load(path, FORMAT) | {"zz": 1})
-    assert first_difference(tmp_path / "one", tmp_path / "other") == "zz"
+    files = leave_run(tmp_path / "one")
+    other_files = leave_run(tmp_path / "other")
+    checkpoint.save(other_files.state, checkpoint.load(files.state, FORMAT) | {"zz": 1})
+    assert first_difference(files, other_files) == "zz"

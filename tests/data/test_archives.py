@@ -1,12 +1,13 @@
 """Archives that are not NIST's, or no longer whole."""
 
+import gzip
 import os
 import stat
 import zipfile
 
 import pytest
 
-from tests.data.test_idx import NAME, ZIP, load, packed, zipped
+from tests.helpers import IDX_ELEMENTS, IDX_NAME, idx_bytes, load_idx_from, zip_files
 from tinkering.errors import DataError
 
 
@@ -17,11 +18,12 @@ def link(name):
     return info
 
 
-member = f"gzip/{NAME}.gz"
+packed = gzip.compress(idx_bytes(IDX_ELEMENTS))
+member = f"gzip/{IDX_NAME}.gz"
 UNFIT = {
     "without the file": ({"readme.txt": b"hello"}, zipfile.ZIP_STORED, "there are 0 files"),
     "with two files of the name": (
-        {member: packed, f"old/{NAME}.gz": packed},
+        {member: packed, f"old/{IDX_NAME}.gz": packed},
         zipfile.ZIP_STORED,
         "there are 2 files",
     ),
@@ -45,9 +47,9 @@ UNFIT = {
 
 @pytest.mark.parametrize(("members", "method", "message"), UNFIT.values(), ids=UNFIT)
 def test_an_archive_is_refused(tmp_path, members, method, message):
-    zipped(tmp_path, members, method)
-    with pytest.raises(DataError, match=f"{NAME}.gz in .*gzip.zip") as refusal:
-        load(tmp_path, ZIP)
+    zip_files(tmp_path / "gzip.zip", members, method)
+    with pytest.raises(DataError, match=f"{IDX_NAME}.gz in .*gzip.zip") as refusal:
+        load_idx_from(tmp_path, "gzip.zip")
     assert message in str(refusal.value)
     assert os.listdir(tmp_path) == ["gzip.zip"]
 
@@ -58,28 +60,28 @@ def test_an_archive_is_refused(tmp_path, members, method, message):
     ids=["an encrypted member", "an unknown method", "a version of the format yet to come"],
 )
 def test_an_archive_is_refused_for_what_its_directory_says(tmp_path, offset, value, message):
-    zipped(tmp_path, {member: packed})
+    zip_files(tmp_path / "gzip.zip", {member: packed})
     content = bytearray((tmp_path / "gzip.zip").read_bytes())
     content[content.index(b"PK\1\2") + offset] = value
     (tmp_path / "gzip.zip").write_bytes(content)
     with pytest.raises(DataError, match=message):
-        load(tmp_path, ZIP)
+        load_idx_from(tmp_path, "gzip.zip")
     assert os.listdir(tmp_path) == ["gzip.zip"]
 
 
 def test_an_archive_that_is_cut_off_is_refused(tmp_path):
-    zipped(tmp_path, {f"gzip/{NAME}.gz": packed})
+    zip_files(tmp_path / "gzip.zip", {f"gzip/{IDX_NAME}.gz": packed})
     whole_archive = (tmp_path / "gzip.zip").read_bytes()
     (tmp_path / "gzip.zip").write_bytes(whole_archive[:-30])
     with pytest.raises(DataError, match=r"gzip.zip is damaged"):
-        load(tmp_path, ZIP)
+        load_idx_from(tmp_path, "gzip.zip")
 
 
 def test_an_archive_with_a_flipped_bit_in_its_member_is_refused(tmp_path):
-    zipped(tmp_path, {f"gzip/{NAME}.gz": packed})
+    zip_files(tmp_path / "gzip.zip", {f"gzip/{IDX_NAME}.gz": packed})
     content = bytearray((tmp_path / "gzip.zip").read_bytes())
     content[content.index(packed) + len(packed) - 12] ^= 1
     (tmp_path / "gzip.zip").write_bytes(content)
     with pytest.raises(DataError, match=r"gzip.zip is damaged"):
-        load(tmp_path, ZIP)
+        load_idx_from(tmp_path, "gzip.zip")
     assert os.listdir(tmp_path) == ["gzip.zip"]

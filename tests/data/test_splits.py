@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.helpers import counted_images
-from tinkering.data.loader import make_loader, make_loaders
+from tinkering.data.loader import ImageLoader, make_loaders
 from tinkering.data.splits import make_splits
 from tinkering.errors import InputError
 
@@ -65,7 +65,7 @@ def test_a_subset_is_chosen_from_the_images_that_validation_leaves():
 
 
 def test_a_subset_is_shuffled_anew_at_each_pass():
-    loader = make_loader(split(train_subset=20)[0], 8, seed=0)
+    loader = ImageLoader(split(train_subset=20)[0], 8, seed=0)
     first, second = (torch.cat([labels for _, labels in loader]).tolist() for _ in range(2))
     assert first != second
     assert sorted(first) == sorted(second)

@@ -2,15 +2,8 @@ import pytest
 import torch
 
 from tinkering.errors import InputError
-from tinkering.models import (
-    ARCHITECTURES,
-    BasicBlock,
-    PreactBlock,
-    ResNet4StageCustom,
-    SimpleResNet,
-    arguments_of,
-    build,
-)
+from tinkering.models import ARCHITECTURES, ResNet4StageCustom, arguments_of, build
+from tinkering.models.resnet import BasicBlock, PreactBlock, SimpleResNet
 from tinkering.models.small import StrideNet
 
 
@@ -64,8 +57,8 @@ def test_stages_may_have_several_blocks():
 @pytest.mark.parametrize(("image_size", "in_channels"), [(28, 1), (32, 3)])
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_every_network_gives_logits_and_a_gradient_to_every_weight(arch, image_size, in_channels):
-    offered = {"num_classes": 11, "in_channels": in_channels, "image_size": image_size}
-    model = build(arch, arguments_of(arch, **offered, width=8))
+    image_shape = (in_channels, image_size, image_size)
+    model = build(arch, arguments_of(arch, 11, image_shape, width=8))
     logits = model(torch.randn(3, in_channels, image_size, image_size))
     assert logits.shape == (3, 11)
     logits.square().sum().backward()
@@ -83,7 +76,7 @@ def test_every_network_gives_logits_and_a_gradient_to_every_weight(arch, image_s
     ],
 )
 def test_the_networks_have_their_known_numbers_of_parameters(arch, expected):
-    args = arguments_of(arch, num_classes=10, in_channels=1, image_size=28, width=64)
+    args = arguments_of(arch, 10, (1, 28, 28), width=64)
     assert num_parameters(build(arch, args)) == expected
 
 
@@ -109,15 +102,15 @@ def test_the_network_for_speed_soon_has_few_pixels_left():
     assert shapes == [(32, 14, 14), (48, 5, 5), (64, 3, 3)]
 
 
-def test_a_network_takes_only_the_arguments_that_mean_something_to_it():
-    offered = {"num_classes": 10, "in_channels": 1, "image_size": 28, "width": 64}
-    assert arguments_of("mlp", **offered) == offered
-    assert arguments_of("resnet18", **offered) == {"num_classes": 10, "in_channels": 1}
+def test_a_network_is_given_only_the_arguments_that_it_has_parameters_for():
+    everything = {"num_classes": 10, "in_channels": 1, "image_size": 28, "width": 64}
+    assert arguments_of("mlp", 10, (1, 28, 28), 64) == everything
+    assert arguments_of("resnet18", 10, (1, 28, 28), 64) == {"num_classes": 10, "in_channels": 1}
 
 
-def test_a_network_that_there_is_not_is_refused_with_those_that_there_are():
-    expected = "no network 'resnet19': take one of resnet4stage, .*, fcn, timm:NAME"
+def test_an_unknown_network_is_refused_with_those_that_there_are():
+    expected = "no network 'resnet19': choose one of resnet4stage, .*, fcn, timm:NAME"
     with pytest.raises(InputError, match=expected):
-        arguments_of("resnet19", num_classes=10)
+        arguments_of("resnet19", 10, (1, 28, 28), 64)
     with pytest.raises(InputError, match=expected):
         build("resnet19", {"num_classes": 10})

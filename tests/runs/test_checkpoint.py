@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import pickle
 
@@ -37,13 +38,13 @@ def test_weights_have_the_names_of_the_bare_network_however_it_was_wrapped(tmp_p
     assert saved.keys() == model.state_dict().keys()
 
 
-def test_a_name_that_only_ends_like_a_wrappers_is_left_alone():
+def test_a_name_that_only_ends_like_that_of_a_wrapper_stays():
     network = torch.nn.Module()
     network.submodule = torch.nn.Linear(2, 2)
     assert checkpoint.plain_state_dict(network).keys() == network.state_dict().keys()
 
 
-def test_a_write_that_fails_leaves_the_file_that_was_there(tmp_path, model):
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, model):
     path = tmp_path / "model.pt"
     checkpoint.save(path, checkpoint.model_content(model, step=1))
     with pytest.raises((AttributeError, pickle.PicklingError)):
@@ -66,9 +67,9 @@ def test_code_in_a_file_is_not_run(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"PK\x03\x04 cut off"])
-def test_what_is_no_model_file_is_refused_by_name(tmp_path, content):
+def test_another_kind_of_file_is_refused_by_name(tmp_path, content):
     (tmp_path / "model.pt").write_bytes(content)
-    with pytest.raises(InputError, match=r"model\.pt is damaged"):
+    with pytest.raises(InputError, match=r"model\.pt is corrupt"):
         checkpoint.load(tmp_path / "model.pt")
 
 
@@ -76,7 +77,7 @@ def test_a_file_cut_off_is_refused(tmp_path, model):
     path = tmp_path / "model.pt"
     checkpoint.save(path, checkpoint.model_content(model))
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"model\.pt is damaged"):
+    with pytest.raises(InputError, match=r"model\.pt is corrupt"):
         checkpoint.load(path)
 
 
@@ -87,23 +88,18 @@ def test_a_file_of_another_program_or_format_is_refused(tmp_path):
             checkpoint.load(tmp_path / "model.pt")
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"there is no file .*nothing\.pt"):
         checkpoint.load(tmp_path / "nothing.pt")
-
-
-def test_folders_are_made_and_tried_before_there_is_anything_to_lose(tmp_path):
-    file = tmp_path / "a" / "b" / "results.json"
-    checkpoint.prepare_folders(file)
-    assert os.listdir(file.parent) == []
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot write into"):
-        checkpoint.prepare_folders(tmp_path / "file" / "model.pt")
-    with pytest.raises(InputError, match="is a folder"):
-        checkpoint.prepare_folders(tmp_path / "a")
 
 
 def test_results_are_json(tmp_path):
     results = {"test_accuracy": 0.5, "note": "é"}
     checkpoint.save_results(tmp_path / "results.json", results)
     assert json.loads((tmp_path / "results.json").read_text()) == results
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_not_finite_is_null_in_the_results(tmp_path, loss):
+    checkpoint.save_results(tmp_path / "results.json", {"test_loss": loss})
+    assert json.loads((tmp_path / "results.json").read_text()) == {"test_loss": None}

@@ -1,161 +1,250 @@
 import os
-import re
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from tests.runs.test_state import learner, progress
+from tests.helpers import make_flags
 from tinkering.errors import DataError, InputError
-from tinkering.runs import checkpoint
-from tinkering.runs.layout import RunFiles, check_flags
-from tinkering.runs.state import LoopState
-
-FLAGS = {"lr": 0.1, "num_total_iterations": 10, "device": "auto", "run_id": "a", "save_path": "."}
+from tinkering.files import replace_file
+from tinkering.runs.layout import RunFiles, run_names
 
 
-def files(folder, run_id="a"):
-    run = RunFiles(folder, "model.pt", run_id)
-    run.make_folders()
-    return run
+def files_of(save_path, run_id="a", model_name="a.pt"):
+    files = RunFiles(save_path, run_id, model_name)
+    files.prepare()
+    return files
 
 
-def begun(folder):
-    """A run that has saved its state."""
-    run = files(folder)
-    run.state.save(
-        LoopState(FLAGS, step=4, best={"format": 1, "step": 2}, num_in_step=8), learner()
-    )
-    return run
+# Names
 
 
-def test_auto_starts_anew_where_there_is_nothing_and_goes_on_where_there_is(tmp_path):
-    assert files(tmp_path).find("auto", FLAGS, 8) is None
-    assert begun(tmp_path).find("auto", FLAGS, 8).content["progress"]["step"] == 4
+@pytest.mark.parametrize(
+    ("flags", "names"),
+    [
+        ({}, ("resnet_emnist", "resnet_emnist.pt")),
+        ({"width": 16, "emnist_split": "letters"}, ("resnet_emnist", "resnet_emnist.pt")),
+        (
+            {"dataset": "mnist", "width": 16},
+            ("mnist-resnet4stage-w16", "mnist-resnet4stage-w16.pt"),
+        ),
+        ({"arch": "lenet5"}, ("emnist-lenet5", "emnist-lenet5.pt")),
+        ({"arch": "timm:resnet18.a1"}, ("emnist-timm-resnet18.a1", "emnist-timm-resnet18.a1.pt")),
+        ({"run_id": "x"}, ("x", "x.pt")),
+        ({"model_name": "y.pt"}, ("y", "y.pt")),
+        ({"run_id": "x", "model_name": "y.pt", "dataset": "mnist"}, ("x", "y.pt")),
+    ],
+)
+def test_a_name_that_is_not_given_follows_from_the_other_or_from_data_set_and_network(flags, names):
+    unnamed = make_flags() | {"run_id": None, "model_name": None, "dataset": "emnist"}
+    assert run_names(unnamed | flags) == names
 
 
-def test_must_goes_on_and_ends_where_there_is_nothing(tmp_path):
-    with pytest.raises(DataError, match=r"no run to go on with: no .*checkpoint_a\.pt"):
-        files(tmp_path).find("must", FLAGS, 8)
-    assert begun(tmp_path).find("must", FLAGS, 8).content["progress"]["step"] == 4
+def test_a_free_run_id_belongs_to_no_run_and_no_model(tmp_path):
+    files = files_of(tmp_path)
+    assert files.free_run_id() == "a-2"
+    files_of(tmp_path, "a-2", "x.pt")
+    (tmp_path / "a-3.pt").touch()
+    assert files.free_run_id() == "a-4"
 
 
-def test_never_starts_anew_and_moves_what_was_there_aside_under_a_dated_name(tmp_path):
-    run = begun(tmp_path)
-    run.model.write_text("model")
-    run.metrics.write_text("metrics")
-    assert run.find("never", FLAGS, 8) is None
-    left = [path.name for path in sorted(tmp_path.rglob("*")) if path.is_file()]
-    assert len(left) == 3
-    assert all(re.search(r"\.\d{4}-\d\d-\d\d_\d\d\.\d\d\.\d\d\.", name) for name in left)
+@pytest.mark.parametrize("other", ["a.previous", "a.damaged", "a.state", "state", "b", "A"])
+def test_no_file_of_a_run_is_one_of_another(tmp_path, other):
+    """Apart from the model file, which is claimed."""
+
+    def paths(files):
+        return {path for path in vars(files).values() if path not in (files.run_id, tmp_path)}
+
+    assert not paths(files_of(tmp_path)) & paths(files_of(tmp_path, other, f"{other}.pt"))
 
 
-def test_flags_that_change_the_result_are_refused_with_both_values(tmp_path):
-    given = FLAGS | {"lr": 0.2, "device": "cpu"}
-    with pytest.raises(InputError, match=r"--lr was 0\.1, is 0\.2") as refusal:
-        begun(tmp_path).find("auto", given, 8)
-    assert "device" not in str(refusal.value)
-    assert "--run_id" in str(refusal.value)
-    assert "--resume never" in str(refusal.value)
+@pytest.mark.parametrize("name", ["a", "a.pt"])
+def test_a_model_file_may_not_have_the_name_of_a_folder(tmp_path, name):
+    (tmp_path / "a.pt").mkdir()
+    with pytest.raises(InputError, match=f"{name} is .*folder"):
+        files_of(tmp_path, "a", name)
 
 
-def test_a_run_may_grow_but_not_shrink():
-    check_flags(FLAGS, FLAGS | {"num_total_iterations": 11})
-    with pytest.raises(InputError, match="--num_total_iterations was 10, is 9"):
-        check_flags(FLAGS, FLAGS | {"num_total_iterations": 9})
+# Trying what will be written
 
 
-def test_the_images_of_a_step_must_stay_what_they_were_however_they_are_made_up(tmp_path):
-    other_parts = FLAGS | {"batch_size": 2, "grad_accum_steps": 4}
-    assert begun(tmp_path).find("auto", other_parts, 8).content["progress"]["step"] == 4
-    with pytest.raises(InputError, match="draws 8 images a step, this start would draw 16"):
-        files(tmp_path).find("auto", FLAGS, 16)
+def test_the_folders_are_made_and_nothing_is_left_in_them(tmp_path):
+    files = files_of(tmp_path / "new" / "runs")
+    assert [path for path in files.save_path.rglob("*") if path.is_file()] == []
 
 
-def test_the_model_file_is_written_again_if_it_is_gone(tmp_path):
-    run = begun(tmp_path)
-    run.begin(run.find("auto", FLAGS, 8), FLAGS, 8, learner())
-    assert run.model.exists()
+@pytest.mark.parametrize("run_id", ["a", "n" * 300])
+def test_a_folder_that_cannot_be_made_is_refused_before_training(tmp_path, run_id):
+    (tmp_path / "file").touch()
+    save_path = tmp_path / "file" if run_id == "a" else tmp_path
+    with pytest.raises(InputError, match="cannot write"):
+        files_of(save_path, run_id)
 
 
-def model_of(run, **flags):
-    checkpoint.save(run.model, {"format": checkpoint.FORMAT, "flags": FLAGS | flags})
-    run.begin(None, FLAGS, 8, learner())
-    return [path.name for path in run.moved]
+def test_a_model_name_that_is_too_long_to_be_written_is_refused_before_training(tmp_path):
+    with pytest.raises(InputError, match=r"cannot write .*File name too long"):
+        files_of(tmp_path, model_name=f"{'n' * 245}.pt")
 
 
-@pytest.mark.parametrize("other", [{"run_id": "b"}, {"lr": 0.5}])
-def test_the_model_file_of_another_run_is_moved_aside_and_not_overwritten(tmp_path, other):
-    run = files(tmp_path)
-    (moved,) = model_of(run, **other)
-    assert re.fullmatch(r"model\.[\d_.-]+\.pt", moved)
-    assert (tmp_path / moved).exists()
-    assert not run.model.exists()
+@pytest.mark.parametrize("save_path", ["file", "file/runs", "gone", "loop"])
+def test_a_check_finds_what_cannot_be_a_folder_and_writes_nothing(tmp_path, save_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "gone").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match="cannot write"):
+        RunFiles(tmp_path / save_path, "a", "a.pt").check()
+    RunFiles(tmp_path / "new", "a", "a.pt").check()
+    assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_the_model_file_of_the_run_itself_stays(tmp_path):
-    assert model_of(files(tmp_path)) == []
+# The model file
 
 
-def test_what_is_no_model_file_is_moved_aside_too(tmp_path):
-    run = files(tmp_path)
-    run.model.write_text("notes")
-    run.begin(None, FLAGS, 8, learner())
-    assert len(run.moved) == 1
+def claim(save_path, run_id, model_name, quote=""):
+    """Do what a run does when it begins."""
+    config = f"lr: 0.1\nmodel_name: {quote}{model_name}{quote}\nrun_id: {run_id}\nseed: 0\n"
+    files_of(save_path, run_id, model_name).claim(config)
 
 
-def test_a_fresh_start_has_nothing_behind_it(tmp_path):
-    assert files(tmp_path).begin(None, FLAGS, 8, learner()) == LoopState(FLAGS, num_in_step=8)
-    assert progress() != LoopState(FLAGS)
+def test_a_model_file_that_another_run_has_claimed_is_refused_with_both_names(tmp_path):
+    claim(tmp_path, "a", "model.pt")
+    with pytest.raises(InputError, match=r"model\.pt belongs to the run a: give the run b a"):
+        claim(tmp_path, "b", "model.pt")
+    claim(tmp_path, "b", "b.pt")
+    claim(tmp_path, "a", "model.pt")
 
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_a_claim_counts_however_yaml_quotes_it(tmp_path, quote):
+    claim(tmp_path, "a", "1.pt", quote)
+    with pytest.raises(InputError, match="belongs to the run a"):
+        claim(tmp_path, "b", "1.pt")
+
+
+def test_a_run_that_was_moved_aside_claims_nothing(tmp_path):
+    claim(tmp_path, "a", "model.pt")
+    files_of(tmp_path, "a", "model.pt").set_aside()
+    claim(tmp_path, "b", "model.pt")
+
+
+def test_of_runs_that_claim_a_model_file_at_once_one_gets_it(tmp_path):
+    refused = []
+
+    def try_to_claim(run_id):
+        try:
+            claim(tmp_path, run_id, "model.pt")
+        except InputError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=try_to_claim, args=[f"run{n}"]) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 3
+    assert len(list(tmp_path.glob("*/config.yaml"))) == 1
+
+
+# The former run
+
+
+def test_all_of_a_former_run_is_moved_into_one_new_folder(tmp_path):
+    files = files_of(tmp_path)
+    for path in (files.state, files.previous_state, files.metrics, files.samples, files.model):
+        path.write_text(path.name)
+    with files.locked():
+        target = files.set_aside()
+    assert target.parent == tmp_path
+    assert target.name.startswith("a.20")
+    left = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()}
+    assert left == {"state.pt", "state.previous.pt", "metrics.csv", "plots/samples.png", "a.pt"}
+    assert not files.model.exists()
+    assert [path.name for path in files.folder.iterdir()] == ["lock"]
+
+
+def test_nothing_is_overwritten_however_often_a_run_is_moved_aside_in_a_second(tmp_path):
+    files = files_of(tmp_path)
+    for number in range(4):
+        files.state.write_text(str(number))
+        files.set_aside()
+    states = sorted(path.read_text() for path in tmp_path.glob("a.20*/state.pt"))
+    assert states == ["0", "1", "2", "3"]
+
+
+def test_results_or_metrics_without_a_state_are_those_of_a_former_run(tmp_path):
+    files = files_of(tmp_path)
+    assert not files.has_former_run()
+    files.metrics.write_text("step,loss\n")
+    assert not files.has_former_run()
+    files.metrics.write_text("step,loss\n1,0.5\n")
+    assert files.has_former_run()
+    files.metrics.unlink()
+    files.results.write_text("{}")
+    assert files.has_former_run()
+
+
+# The lock
 
 HOLD = """
 import sys, time
 from pathlib import Path
 from tinkering.runs.layout import RunFiles
-files = RunFiles(Path(sys.argv[1]), "model.pt", "a")
-files.make_folders()
+files = RunFiles(Path(sys.argv[1]), "a", "a.pt")
+files.prepare()
 with files.locked():
     print("held", flush=True)
     time.sleep(60)
 """
 
 
-@pytest.fixture
-def holder(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "held\n"
-    yield process
-    process.kill()
-    process.communicate()
+@pytest.fixture(scope="module")
+def holder(tmp_path_factory):
+    """A process that keeps the run `a` locked, and the folder."""
+    folder = tmp_path_factory.mktemp("locked")
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process, folder
+        process.kill()
 
 
-def test_a_second_run_of_one_id_is_refused_and_told_the_firsts_process(tmp_path, holder):
+def test_a_second_run_of_one_id_is_refused_with_the_process_of_the_first(holder):
+    process, folder = holder
     with (
-        pytest.raises(InputError, match=f"under way in process {holder.pid}"),
-        files(tmp_path).locked(),
+        pytest.raises(InputError, match=f"being trained by process {process.pid}"),
+        files_of(folder).locked(),
     ):
         pass
-    with files(tmp_path, run_id="b").locked():
+    with files_of(folder, "b", "b.pt").locked():
         pass
 
 
-def test_a_lock_is_given_back_at_the_end_of_its_block(tmp_path):
+def test_the_lock_of_a_dead_process_does_not_count(holder):
+    process, folder = holder
+    process.kill()
+    process.wait()
+    owner = folder / "a" / "lock.pid"
+    assert owner.read_text() == str(process.pid)
+    with files_of(folder).locked():
+        assert owner.read_text() == str(os.getpid())
+
+
+def test_a_lock_ends_with_its_block(tmp_path):
     owner = tmp_path / "a" / "lock.pid"
     for _ in range(2):
-        with files(tmp_path).locked():
+        with files_of(tmp_path).locked():
             assert owner.read_text() == str(os.getpid())
         assert not owner.exists()
 
 
 def test_an_error_of_the_run_is_not_hidden_by_a_folder_that_can_no_longer_be_written(tmp_path):
-    """A folder in the place of the file is, like a disk that became read-only, in unlink's way."""
+    """A folder in place of the file cannot be removed, as on a disk that became read-only."""
     owner = tmp_path / "a" / "lock.pid"
 
     def run():
-        with files(tmp_path).locked():
+        with files_of(tmp_path).locked():
             owner.unlink()
             owner.mkdir()
             raise DataError("the run's own")
@@ -164,26 +253,11 @@ def test_an_error_of_the_run_is_not_hidden_by_a_folder_that_can_no_longer_be_wri
         run()
 
 
-def test_the_lock_of_a_dead_process_is_no_obstacle(tmp_path, holder):
-    holder.kill()
-    holder.wait()
-    owner = tmp_path / "a" / "lock.pid"
-    assert owner.read_text() == str(holder.pid)
-    with files(tmp_path).locked():
-        assert owner.read_text() == str(os.getpid())
-
-
-@pytest.mark.parametrize("name", ["checkpoint_a.pt", "checkpoint_a.previous.pt", "a"])
-def test_a_model_file_may_not_have_the_name_of_another_file_of_the_run(tmp_path, name):
-    with pytest.raises(InputError, match=f"--model_name {name} is the name of another file"):
-        RunFiles(tmp_path, name, "a")
-
-
-def test_what_killed_processes_left_half_written_is_removed(tmp_path):
-    run = files(tmp_path)
-    for file in (run.model, run.state.path, run.metrics):
-        file.with_name(f"{file.name}.4711.part").write_text("half")
-    (tmp_path / "other.pt.4711.part").write_text("another run's")
-    with run.locked():
-        pass
-    assert [path.name for path in tmp_path.rglob("*.part")] == ["other.pt.4711.part"]
+def test_the_half_written_file_of_a_running_process_is_left_alone(tmp_path):
+    """Even by a run that is going to be refused because it names the same model file."""
+    files = files_of(tmp_path, "a", "model.pt")
+    with replace_file(files.model) as file:
+        file.write(b"whole")
+        with files_of(tmp_path, "b", "model.pt").locked():
+            pass
+    assert files.model.read_bytes() == b"whole"

@@ -23,7 +23,7 @@ def test_each_row_has_every_column_and_is_empty_in_those_without_a_value(metrics
     ]
 
 
-def test_the_columns_of_times_are_the_last_so_that_the_others_can_be_compared():
+def test_the_columns_of_times_are_the_last():
     assert COLUMNS[-len(TIMED) :] == TIMED
 
 
@@ -44,7 +44,7 @@ def test_metrics_that_cannot_be_written_are_named(metrics):
         metrics.add(step=1)
 
 
-def test_what_was_written_is_read(tmp_path, metrics):
+def test_the_rows_written_are_read(tmp_path, metrics):
     metrics.add(step=1, epoch=0.5, val_loss=float("nan"), val_accuracy=0.25, seconds=2.0)
     (row,) = read_metrics(tmp_path)
     assert row == dict(
@@ -60,11 +60,11 @@ def test_the_metrics_are_the_rows_of_the_file(tmp_path):
 
 
 @pytest.mark.parametrize("loss", ["nan", "inf", "-inf"])
-def test_a_loss_that_is_not_finite_is_no_damage(tmp_path, loss):
+def test_a_loss_that_is_not_finite_is_valid(tmp_path, loss):
     assert read_metrics(write_metrics(tmp_path / "run", f"10,0.1,0.001,{loss},0.25,,,1000.0,0.6"))
 
 
-def test_an_additional_column_is_no_damage(tmp_path):
+def test_an_additional_column_is_valid(tmp_path):
     rows = [f"{row},7" for row in ROWS]
     assert read_metrics(write_metrics(tmp_path / "run", *rows, header=f"{METRICS_HEADER},more"))
 

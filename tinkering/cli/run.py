@@ -1,70 +1,67 @@
 """The strict front of Fire: every flag is checked before any work and any heavy import.
 
-Fire calls a function first and complains of unknown flags afterwards (python-fire#168), and
+Fire calls a function first and complains about unknown flags afterwards (python-fire#168), and
 it reads values as Python literals: `--lr 0,01` becomes a string, `--run_id 2024_01` a number.
-So the command line is read by tinkering.cli.flags, and Fire is handed only what passed.
+So the command line is read by tinkering.cli.flags, and Fire calls the function with the checked
+values.
 """
 
 import inspect
-import math
-import os
 import sys
 import textwrap
 import traceback
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, NoReturn, get_args
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
 
-from tinkering.cli.flags import positional_of, read_flags
-from tinkering.cli.values import PAIR, Flag, choices_of, scalar_of
+from tinkering.cli import process
+from tinkering.cli.flags import Command, parameters_of, positional_of, read_flags
+from tinkering.cli.values import PAIR, Flag, choices_of, range_of, scalar_of
 
 
-def run(main: Callable[..., None], argv: Sequence[str] | None = None) -> NoReturn:
-    """Checks the command line against main's signature, calls main, and exits.
+def run(main: Command, argv: Sequence[str] | None = None) -> NoReturn:
+    """Check the command line against main's signature, call main, and exit.
 
-    The exit code is 0 when main returns, 2 for wrong use, 130 for Ctrl-C, 141 if nobody reads
-    what is written, and else the one that the error carries (tinkering.errors). Other
-    exceptions pass, as bugs.
+    Args:
+        main: annotated as tinkering.cli.flags says.
+        argv: the words of the command line; None for this process's own.
     """
-    argv = sys.argv[1:] if argv is None else argv
-    values: dict[str, Any] = {}
+    words = sys.argv[1:] if argv is None else argv
+    process.run(lambda: _run(main, words))
+
+
+def _run(main: Command, argv: Sequence[str]) -> None:
+    if "--help" in argv or "-h" in argv:
+        print(help_text(main))
+        return
+    values = read_flags(main, argv)
     try:
-        if "--help" in argv or "-h" in argv:
-            print(help_text(main), flush=True)
-            sys.exit(0)
-        values = read_flags(main, argv)
-        if values.keys() & {"config", "preset"}:
-            from tinkering.cli.configs import add_configs
-
-            values = add_configs(main, values)
-        import fire
-        import rich.traceback
-
-        rich.traceback.install()
-        words = values.pop(positional_of(main), ())
-        fire.Fire(main, [*map(repr, words), *(f"--{k}={value!r}" for k, value in values.items())])
-    except KeyboardInterrupt:
-        fail("stopped by Ctrl-C", 130)
-    except BrokenPipeError:  # who was reading, `| head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + 13)  # as a program ended by SIGPIPE
+        _call(main, values)
     except Exception as error:
-        if not hasattr(error, "exit_code"):
-            raise
-        if values.get("traceback"):
+        if values.get("traceback") and hasattr(error, "exit_code"):
             traceback.print_exc()
-        fail(str(error), error.exit_code)
-    sys.exit(0)
+        raise
 
 
-def fail(message: str, exit_code: int) -> NoReturn:
-    rank = os.environ.get("RANK", "0")  # of the processes that torchrun has started
-    place = f"process {rank}: " if rank != "0" else ""
-    print(f"{place}error: {message}", file=sys.stderr)
-    sys.exit(exit_code)
+def _call(main: Command, values: dict[str, Any]) -> None:
+    """Have Fire call main with checked values."""
+    if values.keys() & {"config", "preset"}:
+        from tinkering.cli.configs import add_configs
+
+        values = add_configs(main, values)
+    import fire
+    import rich.traceback
+    from fire.decorators import SetParseFn
+
+    rich.traceback.install()
+    words = values.pop(positional_of(main), ())
+    # Each flag's text is its name, by which Fire gets the checked value; words stay as they are.
+    SetParseFn(values.__getitem__, *values)(main)
+    SetParseFn(str)(main)
+    fire.Fire(main, [*words, *(f"--{name}={name}" for name in values)])
 
 
 class Row(NamedTuple):
-    """One flag as a person reads it."""
+    """One flag, as the help and the README show it."""
 
     name: str
     default: str
@@ -72,38 +69,34 @@ class Row(NamedTuple):
     help: str
 
 
-def describe(main: Callable[..., None]) -> list[Row]:
-    """Every flag of main's signature, for the help and for the README."""
-    rows = []
-    for name, parameter in inspect.signature(main).parameters.items():
-        if name == positional_of(main):
-            continue
-        type_, flag = get_args(parameter.annotation)
-        default = flag.none_means if parameter.default is None else str(parameter.default)
-        rows.append(Row(name, default, _values(type_, flag), flag.help))
-    return rows
+def describe(main: Command) -> list[Row]:
+    """Describe every flag of main's signature."""
+    defaults = {name: p.default for name, p in inspect.signature(main).parameters.items()}
+    return [
+        Row(
+            name,
+            flag.none_means if defaults[name] is None else str(defaults[name]),
+            _values(type_, flag),
+            flag.help,
+        )
+        for name, (type_, flag) in parameters_of(main).items()
+        if name != positional_of(main)
+    ]
 
 
 def _values(type_: Any, flag: Flag) -> str:
-    """The type and range of a flag in a few characters."""
+    """Describe the type and the range of a flag in a few characters."""
     names = {int: "int", float: "float", bool: "yes or no", str: "text", PAIR: "float,float"}
     scalar = scalar_of(type_)
-    text = "file name" if flag.is_file_name else names.get(scalar, "")
-    if flag.above > -math.inf:
-        text += f" > {flag.above}" + (f", ≤ {flag.maximum}" if flag.maximum < math.inf else "")
-    elif flag.maximum < math.inf:
-        text += f" {flag.minimum}..{flag.maximum}"
-    elif flag.minimum > -math.inf:
-        text += f" ≥ {flag.minimum}"
-    return (
-        " or ".join(filter(None, [text, *choices_of(type_)]))
-        if scalar
-        else ", ".join(choices_of(type_))
-    )
+    if scalar is None:
+        return ", ".join(choices_of(type_))
+    name = "file name" if flag.is_file_name else "path" if flag.is_path else names[scalar]
+    text = f"{name} {range_of(flag)}".rstrip()
+    return " or ".join([text, *choices_of(type_)])
 
 
-def help_text(main: Callable[..., None]) -> str:
-    """What --help prints: what the program does, and every flag with its values and default."""
+def help_text(main: Command) -> str:
+    """Return what --help prints: the purpose of the command, and every flag with its default."""
     lines = [inspect.getdoc(main) or "", "", "flags:"]
     for row in describe(main):
         lines.append(f"  --{row.name}  {row.values}  (default: {row.default})")

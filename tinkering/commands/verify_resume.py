@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from run_gradient_based import main
-from tinkering.cli.run import fail
+from tinkering.cli.process import fail
 from tinkering.errors import InputError
 from tinkering.runs.metrics import TIMED
 
@@ -44,7 +44,7 @@ def verify_resume(**flags: Any) -> None:
     signal.signal(signal.SIGTERM, _end_by_signal)
     flags = DEFAULTS | _training_flags(flags)
     with tempfile.TemporaryDirectory() as folder:
-        straight, killed = Path(folder, "straight"), Path(folder, "killed")
+        straight, killed = (run_files(Path(folder, name)) for name in ("straight", "killed"))
         print(f"training {flags['num_total_iterations']} steps without interruption", flush=True)
         _train(flags, straight)
         # Patience may have ended the run before its last step.
@@ -83,17 +83,16 @@ def _training_flags(flags: dict[str, Any]) -> dict[str, Any]:
     return {name: flags[name] for name in flags if name not in (*CHOSEN, "config", "preset")}
 
 
-def _train(flags: dict[str, Any], save_path: Path) -> None:
+def _train(flags: dict[str, Any], files: "RunFiles") -> None:
     """Train to the end in a process of its own."""
-    with _training_process(flags, save_path) as process:
+    with _training_process(flags, files) as process:
         _check_exit_code(process.wait())
 
 
-def _train_and_kill(flags: dict[str, Any], save_path: Path) -> None:
+def _train_and_kill(flags: dict[str, Any], files: "RunFiles") -> None:
     """Train in a process of its own, and kill it once it has saved its state."""
-    state = run_files(save_path).state
-    with _training_process(flags, save_path) as process:
-        while not state.exists() and process.poll() is None:
+    with _training_process(flags, files) as process:
+        while not files.state.exists() and process.poll() is None:
             time.sleep(0.001)
         if (exit_code := process.poll()) is not None:
             _check_exit_code(exit_code)
@@ -101,9 +100,11 @@ def _train_and_kill(flags: dict[str, Any], save_path: Path) -> None:
 
 
 @contextmanager
-def _training_process(flags: dict[str, Any], save_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _training_process(
+    flags: dict[str, Any], files: "RunFiles"
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process that trains with these flags; it is killed when the block ends."""
-    flags = flags | {"save_path": save_path, "run_id": RUN_ID}
+    flags = flags | {"save_path": files.save_path, "run_id": files.run_id}
     words = [f"--{name}={value}" for name, value in flags.items() if value is not None]
     command = [sys.executable, "-m", main.__module__, *words]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
@@ -122,31 +123,29 @@ def _check_exit_code(exit_code: int) -> None:
 
 
 def run_files(save_path: Path) -> "RunFiles":
-    """The files of the run in one of the folders that are compared."""
+    """Return the files of the run in one of the folders that are compared."""
     from tinkering.runs.layout import RunFiles
 
-    return RunFiles(save_path, f"{RUN_ID}.pt", RUN_ID)
+    return RunFiles(save_path, RUN_ID, f"{RUN_ID}.pt")
 
 
-def load_state(save_path: Path) -> dict[str, Any]:
-    """The content of the newest state file."""
-    return run_files(save_path).state.load().content
+def load_state(files: "RunFiles") -> dict[str, Any]:
+    """Read a run's newest state file that is whole."""
+    from tinkering.runs.state import StateFile
+
+    return StateFile(files.state, files.previous_state).load().content
 
 
-def last_step(save_path: Path) -> int:
-    """The number of steps completed in the newest state file."""
-    step: int = load_state(save_path)["progress"]["step"]
+def last_step(files: "RunFiles") -> int:
+    """Return the number of steps completed in the newest state file."""
+    step: int = load_state(files)["loop"]["step"]
     return step
 
 
-def first_difference(one: Path, other: Path) -> str:
-    """The name of the first entry in which the runs with the run_id `run` in two folders differ.
+def first_difference(one: "RunFiles", other: "RunFiles") -> str:
+    """Return the name of the first entry in which two runs differ.
 
     Compared are the newest state files and metrics.csv, without times and flags.
-
-    Args:
-        one: the save_path of a run.
-        other: that of the other run.
 
     Returns:
         a name such as "model.conv1.weight" or "metrics.csv"; "" if nothing differs.
@@ -158,14 +157,14 @@ def first_difference(one: Path, other: Path) -> str:
     return "" if repeatable_metrics(one) == repeatable_metrics(other) else "metrics.csv"
 
 
-def repeatable_metrics(save_path: Path) -> list[list[str]]:
-    """The lines of the run's metrics.csv, header first, without the columns of times."""
-    with run_files(save_path).metrics.open(newline="") as file:
+def repeatable_metrics(files: "RunFiles") -> list[list[str]]:
+    """Read the lines of metrics.csv, header first, without the columns of times."""
+    with files.metrics.open(newline="") as file:
         return [row[: -len(TIMED)] for row in csv.reader(file)]
 
 
 def _leaves(tree: object, name: str = "") -> Iterator[tuple[str, object]]:
-    """The values in nested dicts and lists, each with a dotted name, without times and flags."""
+    """Yield each value in nested dicts and lists by a dotted name, without times and flags."""
     if isinstance(tree, dict):
         for key, branch in tree.items():
             if key == "metrics":
@@ -180,7 +179,7 @@ def _leaves(tree: object, name: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _equal(left: object, right: object) -> bool:
-    """Whether two values of a state are the same; NaN equals NaN."""
+    """Return whether two values of a state are the same; NaN equals NaN."""
     import torch
 
     if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):

@@ -1,4 +1,4 @@
-"""Changes to a whole batch of training images, each sample by a draw of its own."""
+"""Random augmentation of a whole batch of training images."""
 
 import torch
 from torch import Tensor
@@ -11,15 +11,15 @@ SHIFT = 2  # pixels, either way
 
 
 def random_affine(images: Tensor, numbers: Tensor) -> Tensor:
-    """Rotates, shears, scales and shifts; bilinear, with black coming in from outside.
+    """Rotate, shear, scale and shift each image, with bilinear interpolation and a black border.
 
-    The ranges above leave EMNIST's characters, framed
-    with two pixels of black, inside the picture but for a stroke's end now and then.
+    The ranges above keep EMNIST's characters, which have a margin of two pixels, inside the
+    image but for the end of a stroke now and then.
 
     Args:
         images: float (N, C, H, W), square, black being 0.
-        numbers: float32 (N, 6), each image's own, uniform in -1..1; -1 and 1 are the ends of the
-            ranges above.
+        numbers: float32 (N, 6), uniform in -1..1, where -1 and 1 are the ends of the ranges
+            above.
 
     Returns:
         the same shape and dtype.
@@ -28,8 +28,8 @@ def random_affine(images: Tensor, numbers: Tensor) -> Tensor:
     rotation = torch.deg2rad(ROTATION * rotation)
     shear = torch.tan(torch.deg2rad(SHEAR * shear))
     cos, sin = rotation.cos(), rotation.sin()
-    # grid_sample asks, for each pixel of the result, where in the source it comes from, in
-    # units of half the picture's side: this is shift + rotation @ shearing @ scaling.
+    # affine_grid maps each pixel of the result to its place in the source, in units of half the
+    # image's side: shift + rotation @ shearing @ scaling.
     scale_x, scale_y = 1 + SCALE * scale_x, 1 + SCALE * scale_y
     shift = 2 * SHIFT / images.shape[-1]
     matrix = torch.stack(

@@ -1,108 +1,164 @@
-"""torchvision's MNIST, Fashion-MNIST, KMNIST and EMNIST, mended where they hurt."""
+"""Loading one part of a data set: published files, or glyphs that are drawn here.
 
-import string
+The files lie as torchvision lays them: DATA_DIR/EMNIST/raw, DATA_DIR/MNIST/raw and so on.
+A file of MNIST, Fashion-MNIST or KMNIST that has the size of the published one must have its
+content; other sizes, and whatever is in EMNIST's format, are a user's own data.
+"""
+
+import os
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor
+from tqdm import tqdm
 
-from tinkering.data import idx as sources
-from tinkering.models.vision import torchvision
+from tinkering.data.downloads import Download
+from tinkering.data.idx import Official, load_idx, read_idx, save_idx
+from tinkering.data.sources import EMNIST_ARCHIVE, EMNIST_CLASSES, MNIST_SIZES, PUBLICATIONS
+from tinkering.errors import DataError, InputError
+from tinkering.files import make_folder
 
-# 15 letters, alike in both cases, are one class each in bymerge and balanced.
-FORTY_SEVEN = string.digits + string.ascii_uppercase + "abdefghnqrt"
-EMNIST_CLASSES = {
-    "byclass": string.digits + string.ascii_uppercase + string.ascii_lowercase,
-    "bymerge": FORTY_SEVEN,
-    "balanced": FORTY_SEVEN,
-    "letters": string.ascii_lowercase,
-    "digits": string.digits,
-    "mnist": string.digits,
-}
+DATASETS = ("emnist", *PUBLICATIONS, "glyphs")
+
+NUM_GLYPHS = {"train": 60_000, "test": 10_000}
+GLYPHS_VERSION = 1  # in the names of the cached files: count it up when the drawing changes
 
 
-class _Mended:
-    """Mixed into torchvision's MNIST family: its names and addresses, our way to the files.
+def load_images(
+    dataset: str, data_dir: Path | str, emnist_split: str, part: str, may_write: bool = True
+) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+    """Load one part of a data set: not shuffled, not normalised.
 
-    torchvision takes any file that exists for a whole one, unpacks all six splits of EMNIST
-    to get at one, and reads into memory what can be mapped.
+    Args:
+        dataset: one of DATASETS.
+        data_dir: the folder of all data sets; `~` is the user's home.
+        emnist_split: a key of EMNIST_CLASSES; for emnist and glyphs.
+        part: "train" or "test".
+        may_write: whether what is downloaded, unpacked or drawn may be kept; else nothing is
+            downloaded.
+
+    Returns:
+        images: uint8 (N, H, W), upright, white on black.
+        labels: int64 (N,), 0..num_classes-1.
+        classes: the character or name of each label.
+
+    Raises:
+        InputError: no such data set or split.
+        DataError: the files are missing or corrupt.
+        WriteError: glyphs that were drawn cannot be kept.
     """
+    root = Path(os.path.expanduser(data_dir))
+    if dataset not in DATASETS:
+        raise InputError(f"there is no data set {dataset!r}; there are {', '.join(DATASETS)}")
+    if emnist_split not in EMNIST_CLASSES:
+        splits = ", ".join(EMNIST_CLASSES)
+        raise InputError(f"there is no emnist_split {emnist_split!r}; there are {splits}")
+    classes = tuple(EMNIST_CLASSES[emnist_split])
+    if dataset == "glyphs":
+        images, labels = _load_glyphs(root, emnist_split, part, may_write)
+    elif dataset == "emnist":
+        images, labels = _load_emnist(root, emnist_split, part, may_write)
+    else:
+        images, labels = _load_mnist_format(dataset, root, part, may_write)
+        classes = PUBLICATIONS[dataset].classes
+    _check(images, labels, len(classes), f"the {part} files of {dataset} in {root}")
+    return images, labels, classes
 
-    _file_prefix = property(lambda self: "train" if self.train else "t10k")
-    _first_label = 0
 
-    def __init__(self, root: Path, train: bool, may_write: bool = True, **kwargs: object):
-        self._may_write = may_write
-        super().__init__(root, train=train, **kwargs)
+def pixel_statistics(images: Tensor) -> tuple[float, float]:
+    """Mean and standard deviation of uint8 pixels, in units of 0..1."""
+    total, squares = 0.0, 0.0
+    for chunk in images.split(500):  # what the processor's cache holds
+        pixels = chunk.double()  # whole numbers: the sums are exact, in whatever order
+        total += pixels.sum().item()
+        squares += pixels.square_().sum().item()
+    mean = total / images.numel()
+    return mean / 255, (squares / images.numel() - mean**2) ** 0.5 / 255
 
-    def _check_legacy_exist(self) -> bool:
-        return False  # a processed/*.pt of an old torchvision cannot be verified
 
-    def _check_exists(self) -> bool:
-        return True  # load_idx finds out, file by file
+def _load_mnist_format(
+    dataset: str, root: Path, part: str, may_write: bool
+) -> tuple[Tensor, Tensor]:
+    """Load a part of MNIST, Fashion-MNIST or KMNIST."""
+    published = PUBLICATIONS[dataset]
+    folders = [root / published.folder / "raw", root / published.folder]
+    if dataset == "mnist":  # the other two have the same file names
+        folders.append(root)
 
-    def _folders(self) -> list[Path]:
-        raw = Path(self.raw_folder)  # <root>/<data set>/raw
-        return [raw, raw.parent]
+    def load(name: str) -> Tensor:
+        md5, sha256 = published.checksums[name]
+        addresses = {f"{mirror}{name}.gz": f"md5:{md5}" for mirror in published.mirrors}
+        official = Official(MNIST_SIZES[name], sha256)
+        return load_idx(name, folders, Download(f"{name}.gz", addresses), official, may_write)
 
-    def _download(self, name: str) -> sources.Download:
-        md5 = dict(self.resources)[f"{name}.gz"]
-        return sources.Download(
-            [f"{mirror}{name}.gz" for mirror in self.mirrors], md5, f"{name}.gz"
+    prefix = "train" if part == "train" else "t10k"
+    return load(f"{prefix}-images-idx3-ubyte"), load(f"{prefix}-labels-idx1-ubyte").long()
+
+
+def _load_emnist(root: Path, split: str, part: str, may_write: bool) -> tuple[Tensor, Tensor]:
+    """Load a part of EMNIST (Cohen et al. 2017, arXiv 1702.05373)."""
+    folders = [root / "EMNIST" / "raw", root / "EMNIST", root]
+    folders += [folder / "gzip" for folder in folders]  # as the archive unpacks
+
+    def load(kind: str) -> Tensor:
+        name = f"emnist-{split}-{part}-{kind}-ubyte"
+        return load_idx(name, folders, EMNIST_ARCHIVE, may_write=may_write)
+
+    images, labels = load("images-idx3"), load("labels-idx1").long()
+    if images.dim() == 3:
+        images = images.transpose(1, 2)  # every image in the files lies on its side
+    if split == "letters":
+        labels = labels - 1  # they are counted from 1
+    return images, labels
+
+
+def _load_glyphs(root: Path, split: str, part: str, may_write: bool) -> tuple[Tensor, Tensor]:
+    """Load a part of the glyphs: drawn at the first call, read from the cache afterwards."""
+    stem = f"glyphs-v{GLYPHS_VERSION}-{split}-{part}"
+    image_file, label_file = (
+        root / "glyphs" / f"{stem}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1")
+    )
+    if not (os.path.exists(image_file) and os.path.exists(label_file)):
+        if may_write:  # before a minute of drawing
+            make_folder(image_file.parent)
+        images, labels = _draw(split, part)
+        if not may_write:
+            return images, labels
+        save_idx(image_file, images)
+        save_idx(label_file, labels.to(torch.uint8))
+    return read_idx(image_file), read_idx(label_file).long()
+
+
+def _draw(split: str, part: str) -> tuple[Tensor, Tensor]:
+    from tinkering.data.glyphs import draw_glyphs
+
+    classes = EMNIST_CLASSES[split]
+    # A class stands for both cases of its letter where the other case is no class itself.
+    forms = [{c} if c.swapcase() in classes else {c, c.swapcase()} for c in classes]
+    rng = np.random.default_rng((GLYPHS_VERSION, part == "test"))
+    labels = rng.permutation(np.arange(NUM_GLYPHS[part]) % len(classes))
+    characters = [rng.choice(sorted(forms[label])) for label in labels]
+    pieces = []
+    for start in tqdm(
+        range(0, len(labels), 2000), desc=f"draw glyphs, {part}", unit_scale=2000, disable=None
+    ):
+        piece = characters[start : start + 2000]
+        pieces.append(draw_glyphs(piece, seed=int(rng.integers(2**32))))
+    return torch.cat(pieces), torch.from_numpy(labels)
+
+
+def _check(images: Tensor, labels: Tensor, num_classes: int, files: str) -> None:
+    if images.dim() != 3 or labels.dim() != 1:
+        raise DataError(f"{files} are not images and labels; replace them")
+    if len(images) != len(labels):
+        raise DataError(
+            f"{files} do not belong together: {len(images):,} images, {len(labels):,} labels; "
+            "replace them"
         )
-
-    def _load_data(self) -> tuple[Tensor, Tensor]:
-        loaded = []
-        for kind in ("images-idx3", "labels-idx1"):
-            name = f"{self._file_prefix}-{kind}-ubyte"
-            source = self._folders(), self._download(name)
-            loaded.append(sources.load_idx(name, *source, self._may_write))
-        images, labels = loaded
-        return images, labels.long() - self._first_label
-
-
-class MNIST(_Mended, torchvision.datasets.MNIST):
-    classes = tuple(string.digits)
-
-    def _folders(self) -> list[Path]:
-        # Fashion-MNIST and KMNIST have the same file names, so theirs may not lie at the top.
-        return [*super()._folders(), Path(self.root)]
-
-
-class FashionMNIST(_Mended, torchvision.datasets.FashionMNIST):
-    pass
-
-
-class KMNIST(_Mended, torchvision.datasets.KMNIST):
-    pass
-
-
-class EMNIST(_Mended, torchvision.datasets.EMNIST):
-    """EMNIST (Cohen et al. 2017, arXiv 1702.05373), upright and with its letters counted from 0."""
-
-    _file_prefix = torchvision.datasets.EMNIST._file_prefix
-
-    def __init__(self, root: Path, train: bool, split: str, may_write: bool = True):
-        self._first_label = 1 if split == "letters" else 0
-        super().__init__(root, train, may_write, split=split)
-        self.classes = EMNIST_CLASSES[split]
-
-    def _folders(self) -> list[Path]:
-        folders = [*super()._folders(), Path(self.root)]
-        return folders + [folder / "gzip" for folder in folders]  # as the archive unpacks
-
-    def _download(self, name: str) -> sources.Download:
-        return sources.Download([self.url], self.md5, "gzip.zip")
-
-    def _load_data(self) -> tuple[Tensor, Tensor]:
-        images, labels = super()._load_data()
-        return images.transpose(1, 2), labels  # every image in the files lies on its side
-
-
-def open_family(
-    dataset: str, root: Path, emnist_split: str, train: bool, may_write: bool = True
-) -> _Mended:
-    """A data set by name: its data uint8 (N, H, W), targets int64 (N,), and classes."""
-    if dataset == "emnist":
-        return EMNIST(root, train, emnist_split, may_write)
-    family = {"mnist": MNIST, "fashion_mnist": FashionMNIST, "kmnist": KMNIST}
-    return family[dataset](root, train, may_write)
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= num_classes:
+        raise DataError(
+            f"{files} have labels from {low} to {high}, where 0 to {num_classes - 1} are "
+            "possible: they are damaged or of another split"
+        )

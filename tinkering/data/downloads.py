@@ -1,13 +1,14 @@
-"""Downloads: shown, checked, and there under their name only when they are whole."""
+"""Downloads: with a bar and time limits, checked, and renamed only when they are whole."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from tqdm import tqdm
 
-from tinkering.errors import DataError
+from tinkering.errors import DataError, WriteError
+from tinkering.files import replace_file
 
 CHUNK = 1 << 20  # bytes
 TIMEOUT = (5, 30)  # seconds to wait for a connection, and for the next bytes
@@ -15,59 +16,72 @@ BYTES = {"unit": "B", "unit_scale": True, "disable": None}  # a bar, where there
 
 
 class Download(NamedTuple):
-    """A file on the net; every address gives the same one."""
+    """A file to download.
 
-    urls: Sequence[str]
-    md5: str
+    filename: its name on this machine.
+    addresses: URLs in the order in which they are tried, each with the checksum of its file as
+        pooch writes it, "md5:..." or "sha256:...".
+    """
+
     filename: str
+    addresses: Mapping[str, str]
 
 
 def fetch(download: Download, folder: Path) -> Path:
-    """Downloads a file into a folder, from the first of its addresses that gives it.
+    """Download a file into a folder, from the first of its addresses that gives it.
 
-    It gets its name only when its checksum is right.
+    It gets its name only when its checksum is right; several processes may do so at once.
 
     Raises:
         DataError: no address gives it, or the folder cannot be written.
     """
-    import pooch  # only here: no run but the first one downloads
     import requests
 
-    pooch.get_logger().setLevel("WARNING")  # its word on a download would cut through the bar
+    path = folder / download.filename
     failures = []
-    for url in download.urls:
+    for url, checksum in download.addresses.items():
         print(f"downloading {url}", file=sys.stderr)
-        # The total is a stand-in until the server has named it: without one a bar is false.
-        with tqdm(total=1, desc=download.filename, **BYTES) as bar:
-            downloader = pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT, chunk_size=CHUNK)
-            known = f"md5:{download.md5}"
-            try:
-                pooch.retrieve(url, known, download.filename, folder, downloader=downloader)
-            except requests.RequestException as error:
-                failures.append(f"{url}: {_reason(error)}")
-            except ValueError:
-                failures.append(f"{url}: what came is not the file, its checksum is another")
-            except OSError as error:
-                raise DataError(f"cannot write into {folder}: {error.strerror or error}") from error
-            else:
-                path = folder / download.filename
-                path.chmod(0o644)  # others may read it, unlike the temporary file that it was
-                return path
+        try:
+            _download(url, checksum, path)
+        except WriteError as error:
+            raise DataError(f"cannot write into {folder}: {error.strerror}") from error
+        except requests.RequestException as error:
+            failures.append(f"{url}: {_reason(error)}")
+        except ValueError:
+            failures.append(f"{url}: the checksum of what it sends is wrong")
+        else:
+            return path
     raise DataError(
         f"{download.filename} is not on this machine and could not be downloaded "
-        f"({'; '.join(failures)}). Put the file by hand into {folder.resolve()}, "
-        "or train on what needs no data: --dataset glyphs"
+        f"({'; '.join(failures)}). Put the file by hand into {folder.absolute()}, "
+        "or train on drawn characters, which need no files: --dataset glyphs"
     )
 
 
-def _reason(error: Exception) -> str:
-    """The last cause of a failed request, without the stack of wrappers in front of it."""
-    import requests
+def _download(url: str, checksum: str, path: Path) -> None:
+    import pooch  # only here: no run but the first one downloads
+    from pooch.hashes import hash_matches
 
-    if isinstance(error, requests.HTTPError):
+    # The downloader sets the total; without one the bar would be false, and not used.
+    with tqdm(total=1, desc=path.name, **BYTES) as bar, replace_file(path) as file:
+        pooch.HTTPDownloader(bar, chunk_size=CHUNK, timeout=TIMEOUT)(url, file, None)
+        hash_matches(file.name, checksum, strict=True)
+
+
+def _reason(error: Exception) -> str:
+    """Say why a request failed, without the wrappers around the cause."""
+    import requests
+    from urllib3.exceptions import ReadTimeoutError
+
+    if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"the server answers {error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
+    if isinstance(error, requests.ConnectTimeout):
+        return f"no answer in {TIMEOUT[0]} s"
+    # A server that falls silent in the middle of a file is a ConnectionError to requests.
+    if isinstance(error, requests.Timeout) or isinstance(error.args[0], ReadTimeoutError):
+        return f"no answer in {TIMEOUT[1]} s"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection broke off"
     if isinstance(error, requests.ConnectionError):
         return "no connection"
     return str(error)

@@ -1,4 +1,4 @@
-"""Handwriting-like characters drawn on the spot: a data set that needs no file and no network.
+"""Drawing of handwriting-like characters, for a data set that needs no download.
 
 Every image starts from one variant of its character in the table of strokes. The control points
 of the variant are jittered, joined by straight lines and Catmull-Rom curves, bent by a smooth
@@ -26,12 +26,20 @@ CHUNK_SIZE = 100  # images drawn at once, which bounds the memory
 
 
 def draw_glyphs(characters: Sequence[str], seed: int) -> torch.Tensor:
-    """BatchIndices one image per character, each in a hand of its own.
+    """Draw one image per character, each of another shape, slant and pen.
 
-    `characters` are any of 0-9, A-Z and a-z; `seed` is a non-negative integer. Returns uint8
-    (len(characters), 28, 28): white ink (255) on black (0), upright. Equal arguments give equal
-    images; the global random states of torch and numpy are neither used nor changed.
-    Raises ValueError for a character outside the 62.
+    Equal arguments give equal images; the global random states of torch and numpy are neither
+    used nor changed.
+
+    Args:
+        characters: any of 0-9, A-Z and a-z.
+        seed: a non-negative integer.
+
+    Returns:
+        uint8 (len(characters), 28, 28), upright, white ink (255) on black (0).
+
+    Raises:
+        ValueError: a character is none of the 62.
     """
     for character in characters:
         if character not in STROKES:
@@ -41,7 +49,7 @@ def draw_glyphs(characters: Sequence[str], seed: int) -> torch.Tensor:
     for start in range(0, len(characters), CHUNK_SIZE):
         chunk = slice(start, start + CHUNK_SIZE)
         variants = _choose_variants(characters[chunk], rng)
-        images[chunk] = _paint(_write(variants, rng), rng)
+        images[chunk] = _render(_pen_positions(variants, rng), rng)
     return images
 
 
@@ -52,16 +60,16 @@ def _choose_variants(characters: Sequence[str], rng: np.random.Generator) -> np.
     return rng.integers(first, first + count)
 
 
-def _write(variants: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
-    """Pen positions (N, P, 2) in grid steps, each image written by another hand."""
+def _pen_positions(variants: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+    """Pen positions (N, P, 2) in grid steps, each character with its own random deformation."""
     control = _CONTROL_POINTS[variants]  # (N, K, 2)
     n, k, _ = control.shape
     jitter = rng.standard_normal((n, k + 2, 2))
-    jitter = jitter[:, :-2] + jitter[:, 1:-1] + jitter[:, 2:]  # neighbours on a stroke move alike
-    carelessness = rng.uniform(0.1, 0.4, (n, 1, 1))
-    points = _CURVES[variants] @ (control + carelessness * jitter)  # (N, P, K) @ (N, K, 2)
+    jitter = jitter[:, :-2] + jitter[:, 1:-1] + jitter[:, 2:]  # adjacent points move alike
+    jitter_scale = rng.uniform(0.1, 0.4, (n, 1, 1))
+    points = _CURVES[variants] @ (control + jitter_scale * jitter)  # (N, P, K) @ (N, K, 2)
     points += _wave(points, rng)
-    return torch.from_numpy(points @ _hand(n, rng)).float()
+    return torch.from_numpy(points @ _linear_maps(n, rng)).float()
 
 
 def _wave(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -73,8 +81,8 @@ def _wave(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return amplitude * np.sin(points @ wave_vector + phase)  # (N, 1, 2) * (N, P, 1)
 
 
-def _hand(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Maps (N, 2, 2) for points @ map: stretch x, then slant, then turn."""
+def _linear_maps(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Random maps (N, 2, 2) for points @ map: stretch x, then slant, then rotate."""
     stretch = np.exp(rng.uniform(-0.3, 0.3, n))
     slant = rng.uniform(-0.5, 0.3, n)  # y points down: negative leans right, as most people do
     angle = rng.uniform(-0.17, 0.17, n)  # radians
@@ -84,8 +92,8 @@ def _hand(n: int, rng: np.random.Generator) -> np.ndarray:
     return np.stack([x_axis, y_axis], axis=1)
 
 
-def _paint(points: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Frame pen positions (N, P, 2) and ink them: uint8 (N, 28, 28).
+def _render(points: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Scale pen positions (N, P, 2) to the frame and draw them: uint8 (N, 28, 28).
 
     The pen leaves a Gaussian spot at every position. The spots add up to a line with a Gaussian
     profile of height `contrast`, clipped at 1: the more contrast, the sharper the line's edges.

@@ -1,4 +1,4 @@
-"""Training, validation and test part of a data set, chosen before any loader is made."""
+"""Training, validation and test part of a data set."""
 
 import numpy as np
 import torch
@@ -7,8 +7,8 @@ from torch import Tensor
 from tinkering.data.loader import ImageDataset
 from tinkering.errors import InputError
 
-VALIDATION_SEED = 0  # of the validation images; not the run's seed, which must not move them
-SUBSET_SEED = 1  # of the images that a subset keeps
+VALIDATION_SEED = 0  # chooses the validation images; the same for every seed of a run
+SUBSET_SEED = 1  # chooses the images of a subset
 
 
 def make_splits(
@@ -19,16 +19,17 @@ def make_splits(
     test_subset: int | None = None,
     overfit_images: int | None = None,
 ) -> tuple[ImageDataset, ImageDataset, ImageDataset]:
-    """Divide the images of a data set into training, validation and test part.
+    """Split a data set into training, validation and test part.
 
-    The division is the same for every seed of a run.
+    The split is the same for every seed of a run.
 
     Args:
         train_set, test_set: the whole training file and the whole test file.
-        val_size: validation images to take out of the training file; "auto" for as many as the
-            test set has, but at most a tenth of the training file; 0 to validate on the test set.
+        val_size: number of training images to hold out for validation; "auto" for as many as
+            the test set has, but at most a tenth of the training file; 0 to validate on the test
+            set.
         train_subset, test_subset: images to keep, after validation is held out; None for all.
-        overfit_images: train, validate and test on this many training images; None for no such
+        overfit_images: train, validate and test on this many training images; None for a usual
             run.
 
     Returns:
@@ -49,7 +50,7 @@ def make_splits(
 def hold_out(
     train_set: ImageDataset, test_set: ImageDataset, val_size: int | str
 ) -> tuple[ImageDataset, ImageDataset]:
-    """Take the validation part out of the training images; see make_splits."""
+    """Split the training images into training and validation part; see make_splits."""
     num_images = len(train_set)
     if val_size == "auto":
         val_size = max(1, min(len(test_set), num_images // 10))
@@ -61,15 +62,20 @@ def hold_out(
             f"val_size {val_size:,} leaves nothing to train on: there are {num_images:,} "
             "training images"
         )
-    validation, training = _random_division(num_images, val_size, VALIDATION_SEED)
+    validation, training = _random_split(num_images, val_size, VALIDATION_SEED)
     return train_set.select(training), train_set.select(validation, augment=False)
 
 
 def take_subset(dataset: ImageDataset, num_images: int | None, flag: str) -> ImageDataset:
-    """Keep a random choice of a data set's images, the same for every seed; None keeps all.
+    """Choose images of a data set at random, the same for every seed of a run.
+
+    Args:
+        dataset: the images to choose from.
+        num_images: how many to choose; None for all.
+        flag: the user's name for this number.
 
     Raises:
-        InputError: there are fewer images; names the flag.
+        InputError: there are fewer images.
     """
     if num_images is None:
         return dataset
@@ -77,10 +83,10 @@ def take_subset(dataset: ImageDataset, num_images: int | None, flag: str) -> Ima
         raise InputError(
             f"--{flag} {num_images:,}: there are {len(dataset):,} images to choose from"
         )
-    return dataset.select(_random_division(len(dataset), num_images, SUBSET_SEED)[0])
+    return dataset.select(_random_split(len(dataset), num_images, SUBSET_SEED)[0])
 
 
-def _random_division(num_images: int, num_taken: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Indices of a random choice of images, and of the others, both sorted."""
+def _random_split(num_images: int, num_taken: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Indices of a random choice of images, and of the remaining ones, both sorted."""
     order = torch.from_numpy(np.random.default_rng(seed).permutation(num_images))
     return order[:num_taken].sort().values, order[num_taken:].sort().values

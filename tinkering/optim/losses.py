@@ -7,11 +7,11 @@ from torch.nn import functional
 
 
 def make_criterion(name: str, label_smoothing: float = 0.0) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss of that name: (logits (N, num_classes), labels (N,)) -> mean loss, a scalar.
+    """Make the loss of that name: (logits (N, num_classes), labels (N,)) -> mean loss, a scalar.
 
     Args:
-        name: cross_entropy, or nll on the log-probabilities of the logits: the same numbers in
-            two steps, as PyTorch's MNIST example has them.
+        name: cross_entropy, or nll: the negative log-likelihood after log_softmax, which gives
+            the same numbers in two steps, as PyTorch's MNIST example does.
         label_smoothing: share of the target that is spread over all classes, 0..1.
     """
     if name == "cross_entropy":

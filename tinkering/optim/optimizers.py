@@ -1,4 +1,4 @@
-"""Optimizers by name, and the running mean of the weights."""
+"""Optimizers by name, and the exponential moving average (EMA) of the weights."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,22 +20,22 @@ def make_optimizer(
     betas: tuple[float, float] = (0.9, 0.999),
     nesterov: bool = False,
 ) -> Optimizer:
-    """torch's optimizer of that name over the model's parameters.
+    """Make torch's optimizer of that name for the model's parameters.
 
-    Weight decay is for weights only: norms and biases, whose size has nothing to do with
-    overfitting, go without.
+    Weight decay applies to weights only, not to biases and the parameters of norms, whose size
+    has nothing to do with overfitting.
 
     Args:
         name: a key of OPTIMIZERS.
         momentum: of sgd and rmsprop.
-        betas: decay of the running means of adam and adamw.
+        betas: decay rates of the moment estimates of adam and adamw, each 0..1.
         nesterov: of sgd.
 
     Raises:
-        InputError: the options do not go together.
+        InputError: the options contradict each other.
     """
     offered = {"momentum": momentum, "betas": betas, "nesterov": nesterov}
-    constructor, taken = OPTIMIZERS[name]
+    constructor, options = OPTIMIZERS[name]
     weights = [p for p in model.parameters() if p.dim() > 1]
     others = [p for p in model.parameters() if p.dim() <= 1]
     groups = [
@@ -43,12 +43,12 @@ def make_optimizer(
         {"params": others, "weight_decay": 0.0},
     ]
     try:
-        return constructor(groups, lr=lr, **{option: offered[option] for option in taken})
+        return constructor(groups, lr=lr, **{option: offered[option] for option in options})
     except ValueError as error:
         raise InputError(f"--optimizer {name}: {error}") from error
 
 
-# name: torch's class, fused where it can be, and the options of ours that it takes
+# name: torch's class, fused where it can be; those of our options that it has
 OPTIMIZERS: dict[str, tuple[Callable[..., Optimizer], tuple[str, ...]]] = {
     "adamw": (partial(torch.optim.AdamW, fused=True), ("betas",)),
     "adam": (partial(torch.optim.Adam, fused=True), ("betas",)),
@@ -59,10 +59,10 @@ OPTIMIZERS: dict[str, tuple[Callable[..., Optimizer], tuple[str, ...]]] = {
 
 
 def make_ema(model: nn.Module, decay: float | None) -> AveragedModel | None:
-    """torch's running mean of a model's weights and buffers; None where decay is None.
+    """Make the EMA of a model's weights and buffers; None where decay is None.
 
     Args:
-        decay: share of the mean that an update keeps, 0..1.
+        decay: share of the average that an update keeps, 0..1.
     """
     if decay is None:
         return None

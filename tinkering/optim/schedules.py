@@ -13,37 +13,34 @@ def make_scheduler(
     name: str,
     optimizer: Optimizer,
     num_steps: int,
-    *,
     final_lr_factor: float = 0.0,
     step_size: int = 1000,
     gamma: float = 0.1,
     warmup: int = 0,
-    eval_interval: int = 1,
 ) -> LambdaLR:
-    """A learning rate that is a function of the step alone, so that resuming needs nothing; only
-    plateau looks at the validation loss, and its state is the scheduler's.
+    """Make the learning-rate schedule of that name.
 
-    In the warm-up it rises in a straight line to the optimizer's lr; the schedule has the steps
-    after that.
+    The learning rate is a function of the step alone, so that a resumed run needs no state;
+    plateau also depends on the validation losses, which are part of the scheduler's state.
+    During the warm-up it rises linearly to the optimizer's lr; the schedule has the steps after.
 
     Args:
-        name: linear: a straight line from lr to lr * final_lr_factor at the last step; constant;
-            step: times gamma every step_size steps; cosine: half a wave from lr to lr *
-            final_lr_factor; onecycle: up from lr / 25 in the first 0.3 of the steps, then down
-            to nothing (Smith and Topin 2017, arXiv 1708.07120; the shape is torch's OneCycleLR);
-            plateau: a Plateau, which drops after step_size steps without a better loss.
-        optimizer: its current lr is the one that factors are of.
-        num_steps: optimizer steps of the whole run; the last one is step num_steps - 1.
+        name: linear: from lr to lr * final_lr_factor at the last step; constant; step: times
+            gamma every step_size steps; cosine: half a wave from lr to lr * final_lr_factor;
+            onecycle: up from lr / 25 in the first 0.3 of the steps, then down to almost 0 (Smith
+            and Topin 2017, arXiv 1708.07120; the shape is torch's OneCycleLR); plateau: times
+            gamma after step_size steps without a lower validation loss, see Plateau.
+        optimizer: its current lr is the one that the factors apply to.
+        num_steps: optimizer steps of the whole run.
         warmup: steps of the warm-up.
-        eval_interval: steps from validation to validation, for plateau.
 
     Raises:
         InputError: the warm-up leaves no step.
     """
     if warmup >= num_steps:
-        raise InputError(f"a warm-up of {warmup:,} steps leaves none of {num_steps:,}")
+        raise InputError(f"--warmup_iters {warmup} leaves none of the {num_steps:,} steps")
     if name == "plateau":
-        return LambdaLR(optimizer, Plateau(gamma, -(-step_size // eval_interval) - 1, warmup))
+        return LambdaLR(optimizer, Plateau(gamma, step_size, warmup))
     last = max(1, num_steps - warmup - 1)
     shapes: dict[str, Callable[[int], float]] = {
         "linear": lambda step: 1 - (1 - final_lr_factor) * step / last,
@@ -63,55 +60,61 @@ def make_scheduler(
     return LambdaLR(optimizer, factor)
 
 
-class Plateau:
-    """The factor of a learning rate that drops when the validation loss no longer falls.
+def depends_on_num_steps(name: str) -> bool:
+    """Return whether the learning rates of a schedule change when a run gets more steps."""
+    return name in ("linear", "cosine", "onecycle")
 
-    The rule is that of torch's ReduceLROnPlateau: after more than `patience` validations in a row
-    whose loss is not below 0.9999 times the best, the factor is multiplied by gamma. LambdaLR
-    keeps the attributes of this object in its state.
+
+class Plateau:
+    """The factor of a learning rate that drops when the validation loss stops falling.
+
+    After step_size steps without a validation loss below 0.9999 times the best, the factor is
+    multiplied by gamma: the rule of torch's ReduceLROnPlateau, counted in steps. LambdaLR keeps
+    the attributes of this object in its state.
     """
 
-    def __init__(self, gamma: float, patience: int, warmup: int = 0):
-        self.gamma, self.patience, self.warmup = gamma, patience, warmup
+    def __init__(self, gamma: float, step_size: int, warmup: int = 0):
+        self.gamma, self.step_size, self.warmup = gamma, step_size, warmup
         self.factor = 1.0
         self.best_loss = math.inf
-        self.num_bad = 0  # validations in a row
+        self.last_change = 0  # the step of the best loss, or of the last drop
 
     def __call__(self, step: int) -> float:
+        """Return the factor of this step, 0..1."""
         return self.factor * min(1.0, _rise(step, self.warmup))
 
-    def step(self, val_loss: float) -> None:
-        """Takes note of one validation."""
+    def step(self, val_loss: float, step: int) -> None:
+        """Adapt the factor to the validation loss after this many steps."""
         if val_loss < self.best_loss * (1 - 1e-4):
-            self.best_loss, self.num_bad = val_loss, 0
-            return
-        self.num_bad += 1
-        if self.num_bad > self.patience:
+            self.best_loss, self.last_change = val_loss, step
+        elif step - self.last_change >= self.step_size:
             self.factor *= self.gamma
-            self.num_bad = 0
+            self.last_change = step
 
 
 def step_with_validation(scheduler: LambdaLR, val_loss: float) -> None:
-    """Lets a plateau schedule take note of a validation; the next step has its learning rate."""
+    """Adapt a plateau schedule to a validation; other schedules are left as they are."""
     plateau = scheduler.lr_lambdas[0]
-    if isinstance(plateau, Plateau):
-        plateau.step(val_loss)
-        for group, base_lr in zip(
-            scheduler.optimizer.param_groups, scheduler.base_lrs, strict=True
-        ):
-            group["lr"] = base_lr * plateau(scheduler.last_epoch)
+    if not isinstance(plateau, Plateau):
+        return
+    plateau.step(val_loss, scheduler.last_epoch)
+    factor = plateau(scheduler.last_epoch)
+    for group, base_lr in zip(scheduler.optimizer.param_groups, scheduler.base_lrs, strict=True):
+        group["lr"] = base_lr * factor
 
 
 def _rise(step: int, warmup: int) -> float:
+    """The factor of a step of the warm-up."""
     return (step + 1) / (warmup + 1)
 
 
-def _cosine(start: float, end: float, part: float) -> float:
-    """From start to end on half a wave; part of the way gone, 0..1."""
-    return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
+def _cosine(start: float, end: float, progress: float) -> float:
+    """A value between start and end on half a cosine wave; progress is 0..1."""
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
 def _onecycle(step: int, last: int) -> float:
+    """The factor of step 0..last."""
     start, end = 1 / 25, 1 / 25 / 1e4
     peak = 0.3 * (last + 1) - 1
     if step <= peak:

@@ -16,7 +16,7 @@ class RunConsole:
     """The console of one run; a context, inside which the bars are shown.
 
     In a terminal rich owns the bottom lines: its bar over the whole run, and under it the
-    bar that tqdm draws for the segment or the validation under way. tqdm writes into a line
+    bar that tqdm draws for the current segment or validation. tqdm writes into a line
     of rich's display and never to the terminal, so the two cannot garble each other.
 
     Args:
@@ -31,7 +31,7 @@ class RunConsole:
         self.quiet = quiet
         self.in_terminal = sys.stdout.isatty() and not self.console.is_dumb_terminal and not quiet
         self._line = _Line()
-        self._bar: tqdm | None = None  # of the segment under way
+        self._bar: tqdm | None = None  # of the current segment
         self._segment_start = 0
         self._progress = Progress(
             TextColumn("run"),
@@ -58,22 +58,22 @@ class RunConsole:
         self._live.stop()
 
     def progress_bar(self, *args: object, **kwargs: object) -> tqdm:
-        """A tqdm whose bar appears under the run's own; none where there is no terminal."""
+        """Return a tqdm with its bar under that of the run; a silent one without a terminal."""
         if not self.in_terminal:
             return tqdm(*args, **kwargs, disable=True)
-        # A full last column would wrap the line, and so would the ^C that a terminal shows; and
-        # no steps a second, which the bar of the run tells as images/s.
+        # A full last column would wrap the line, and so would the ^C that a terminal shows. The
+        # rate is left out, because the bar of the run shows it as images/s.
         kwargs |= {"file": self._line, "ncols": self.console.width - 3, "ascii": False}
         kwargs["bar_format"] = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
         return tqdm(*args, **kwargs)
 
     def segment_bar(self, *args: object, **kwargs: object) -> tqdm:
-        """The progress_bar of a training segment, which also moves the bar of the run."""
+        """Return the progress_bar of a training segment, which also moves the bar of the run."""
         self._bar = self.progress_bar(*args, **kwargs)
         return self._bar
 
     def at_step(self, step: int) -> None:
-        """No segment is under way, and so many steps are behind the run."""
+        """Set the bar of the run to a number of completed steps, between two segments."""
         self._segment_start, self._bar = step, None
         self._progress.update(self._task, completed=step)
 
@@ -86,7 +86,7 @@ class RunConsole:
         return Group(self._progress.get_renderable(), Text(self._line.text, no_wrap=True))
 
     def table(self, title: str, rows: dict[str, str]) -> None:
-        """A panel of headings and values; plain lines where there is no terminal."""
+        """Show a panel of headings and values; plain lines without a terminal."""
         if self.in_terminal:
             self.console.print(Panel(_grid(rows), title=title, title_align="left"))
         else:
@@ -94,7 +94,7 @@ class RunConsole:
                 self.line(line)
 
     def line(self, text: str) -> None:
-        """One line, above the bars where there are any."""
+        """Show one line, above the bars if there are any."""
         if self.in_terminal:
             self.console.print(text, highlight=False, markup=False)
         elif not self.quiet:
@@ -102,13 +102,13 @@ class RunConsole:
 
 
 def aligned(rows: dict[str, str]) -> list[str]:
-    """A line for each heading and its value, the values one below the other."""
+    """Return a line for each heading and its value, the values aligned."""
     width = max(len(name) for name in rows)
     return [f"{name:<{width}}  {value}" for name, value in rows.items()]
 
 
 class _Line:
-    """A file that remembers what tqdm would have on its line of the terminal."""
+    """A file that keeps the text that tqdm would show on its line of the terminal."""
 
     encoding = "utf-8"
 

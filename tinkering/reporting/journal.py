@@ -1,24 +1,30 @@
-"""What a run tells, and to whom: console, log, metrics.csv, TensorBoard, report and plots."""
+"""What a run reports: console, log, metrics.csv, TensorBoard, report.md and plots."""
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from time import perf_counter
-from typing import Self
+from typing import Any
 
-from torch.utils.data import DataLoader
+import torch
 
 from tinkering.errors import WriteError
 from tinkering.files import replace_file
 from tinkering.reporting.console import RunConsole, aligned
-from tinkering.reporting.page import page
+from tinkering.reporting.plan import layer_table, make_facts, make_plan
 from tinkering.reporting.plots import draw_batch_metrics, draw_epoch_metrics
+from tinkering.reporting.report import notes, report_page, results_table
 from tinkering.reporting.samples import draw_samples
-from tinkering.runs.layout import RunFiles
+from tinkering.runs import checkpoint
 from tinkering.runs.metrics import COLUMNS, MetricsFile
-from tinkering.runs.state import LoopState
+from tinkering.runs.run import Run
+from tinkering.runtime.distributed import launch_command
+from tinkering.runtime.signals import Stopped, Stopper
 
-MAX_DRAWING_SHARE = 0.01  # of the run's time so far, before its end
+MAX_DRAWING_SHARE = 0.01  # of the run's time so far; the last drawing comes on top
+FIRST_DRAWING_SECONDS = 1.5  # an estimate; most of it is the import of matplotlib
 
 
 class LogFile:
@@ -28,114 +34,82 @@ class LogFile:
         self.path = folder / f"run_{datetime.now():%Y-%m-%d_%H.%M.%S}.log"
 
     def write(self, text: str) -> None:
-        """Adds lines; raises WriteError if they cannot be written."""
+        """Add lines; raises WriteError if they cannot be written."""
         now = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
         try:
-            with self.path.open("a", encoding="utf-8") as file:
+            with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.writelines(f"{now}  {line}\n" for line in text.splitlines())
         except OSError as error:
             raise WriteError(self.path, error) from error
 
 
 class NullJournal:
-    """The journal of a process that is not the first of its run: it tells nothing."""
+    """The journal of a process other than rank 0: it reports nothing."""
 
-    def __init__(self, *_: object):
+    def line(self, *_: object, **__: object) -> None:
         pass
 
-    def __enter__(self) -> Self:
-        return self
-
-    def line(self, *_: object) -> None:
-        pass
-
-    __exit__ = lines = plan = training = validation = results = line
+    training = validation = results = draw = close = line
 
 
 class Journal:
-    """What one run tells; a context that ends with the last plots.
+    """Everything that one run reports.
 
     Args:
-        screen: the console.
-        files: where the run's files lie.
-        progress: of the run; each line of metrics is of its step and of its seconds.
-        train_loader: its sampler tells the images and the epochs of a number of steps.
-        tensorboard: whether to write for TensorBoard, too.
-        plots: whether to draw.
+        console: of the run.
+        run: each line of metrics is of its step and its seconds.
+        plan: what the run is going to do, by headings.
 
     Raises:
         WriteError: a file of the run cannot be written.
     """
 
-    def __init__(
-        self,
-        screen: RunConsole,
-        files: RunFiles,
-        progress: LoopState,
-        train_loader: DataLoader,
-        tensorboard: bool = False,
-        plots: bool = True,
-    ):
-        self.screen, self.files, self.progress = screen, files, progress
-        screen.at_step(progress.step)
-        self._train_loader, self._sampler = train_loader, train_loader.batch_sampler
-        self._log = LogFile(files.folder)
-        self._metrics = MetricsFile(files.metrics, progress.metrics)
-        lines = [row for row in progress.metrics if row[COLUMNS.index("train_loss")] != ""]
-        self._last_step, self._last_seconds = (lines[-1][0], lines[-1][-1]) if lines else (0, 0.0)
-        self._plan: dict[str, str] = {}
-        self._draws = plots
-        self._started, self._drawing_seconds = perf_counter(), 0.0
+    def __init__(self, console: RunConsole, run: Run, plan: dict[str, str]):
+        self.console, self.run, self._plan = console, run, plan
+        self._plots: bool = run.flags["plots"]
+        console.at_step(run.loop.step)
+        self._sampler = run.loaders.train.batch_sampler
+        self._log = LogFile(run.files.folder)
+        self._metrics = MetricsFile(run.files.metrics, run.loop.metrics)
+        lines = [row for row in run.loop.metrics if row[COLUMNS.index("train_loss")] != ""]
+        self._last_step: int = lines[-1][0] if lines else 0
+        self._last_seconds: float = lines[-1][-1] if lines else 0.0
+        self._started = perf_counter()
+        self._drawing_seconds, self._last_drawing_seconds = 0.0, FIRST_DRAWING_SECONDS
         self._writer = None
-        if tensorboard:
+        if run.flags["tensorboard"]:
             from torch.utils.tensorboard import SummaryWriter
 
-            folder = str(files.folder / "tensorboard")
-            self._writer = SummaryWriter(folder, purge_step=progress.step + 1)
+            folder = str(run.files.folder / "tensorboard")
+            self._writer = SummaryWriter(folder, purge_step=run.loop.step + 1)
+        self._begin()
 
-    def __enter__(self) -> Self:
-        return self
+    def _begin(self) -> None:
+        """Report what the run is going to do, and draw a sheet of its images."""
+        self._log.write("\n".join(aligned(make_facts(self.run))))
+        self._table("plan", self._plan)
+        scores = (f"scores will be {note}" for note in notes(self.run.flags))
+        for text in (*self.run.notices, *scores):
+            self.line(text)
+        if self._plots:
+            train_set = self.run.loaders.train.dataset
+            draw_samples(train_set, self.run.classes, self.run.files.samples)
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def close(self) -> None:
+        """Finish what TensorBoard is to get."""
         if self._writer:
             self._writer.close()
-        if self._draws and self._metrics.rows and kind in (None, SystemExit):
-            self._draw()
 
     def line(self, text: str) -> None:
-        self.screen.line(text)
+        self.console.line(text)
         self._log.write(text)
 
-    def lines(self, texts: Iterable[str]) -> None:
-        for text in texts:
-            self.line(text)
-
-    def plan(
-        self,
-        rows: dict[str, str],
-        facts: dict[str, str],
-        lines: Iterable[str],
-        classes: Sequence[str],
-    ) -> None:
-        """What the run is going to do, before it does it.
-
-        Args:
-            rows: for all to see.
-            facts: for the log alone.
-            lines: of what else there is to say.
-            classes: the name of each label, for the picture of what the network sees.
-        """
-        self._plan = rows
-        self._log.write("\n".join(aligned(facts)))
-        self._table("plan", rows)
-        self.lines(lines)
-        if self._draws:
-            draw_samples(self._train_loader.dataset, classes, self.files.samples)
-
     def training(self, step: int, loss: float, accuracy: float, lr: float) -> None:
-        """The line of metrics within a segment; loss and accuracy since the line before."""
-        seconds = self.progress.train_seconds
-        num_images = self._sampler.num_drawn(step) - self._sampler.num_drawn(self._last_step)
+        """Report a line of training metrics; loss and accuracy since the line before."""
+        self.run.update_seconds()
+        seconds = self.run.loop.train_seconds
+        count = self._sampler.num_samples_before
+        num_images = count(step) - count(self._last_step)
         speed = num_images / max(seconds - self._last_seconds, 1e-9)
         self._last_step, self._last_seconds = step, seconds
         self._add(
@@ -144,47 +118,84 @@ class Journal:
         self.line(f"step {step:>6,}  train  loss {loss:.4f}  accuracy {accuracy:7.2%}  lr {lr:.2e}")
 
     def validation(self, loss: float, accuracy: float, is_best: bool) -> None:
-        """The line of metrics at the end of a segment; report and plots are brought up to date."""
-        step = self.progress.step
+        """Report a validation; bring report and plots up to date."""
+        step = self.run.loop.step
         self._add(step, val_loss=loss, val_accuracy=accuracy)
         note = "  best so far" if is_best else ""
         self.line(f"step {step:>6,}  valid  loss {loss:.4f}  accuracy {accuracy:7.2%}{note}")
         self._write_report({})
-        if self._draws and self._drawing_seconds < MAX_DRAWING_SHARE * (
-            perf_counter() - self._started
-        ):
-            self._draw()
+        allowed_seconds = MAX_DRAWING_SHARE * (perf_counter() - self._started)
+        if self._plots and self._drawing_seconds + self._last_drawing_seconds <= allowed_seconds:
+            self.draw()
 
-    def results(self, rows: dict[str, str]) -> None:
-        """The table at the end."""
-        self._write_report(rows)
-        self._table("results", rows)
+    def results(self, results: dict[str, Any]) -> None:
+        """Report the results, in results.json, too."""
+        loop = self.run.loop
+        if loop.step < self.run.num_steps:
+            text = f"{loop.num_stale} validations without a better accuracy"
+            self.line(f"stopped early: {text}")
+        checkpoint.save_results(self.run.files.results, results)
+        table = results_table(results, self.run)
+        self._write_report(table)
+        self._table("results", table)
 
-    def _draw(self) -> None:
-        """Draw the curves; a drawing that fails is a warning."""
+    def draw(self) -> None:
+        """Draw the curves; if that fails, a warning says so."""
+        if not (self._plots and self._metrics.rows):
+            return
         started = perf_counter()
         try:
-            rows = [dict(zip(COLUMNS, row, strict=True)) for row in self._metrics.rows]
-            draw_batch_metrics(rows, self.files.plots / "batch_metrics.png")
-            draw_epoch_metrics(rows, self.files.plots / "epoch_metrics.png")
-        except WriteError as error:
+            draw_batch_metrics(self._rows(), self.run.files.plots / "batch_metrics.png")
+            draw_epoch_metrics(self._rows(), self.run.files.plots / "epoch_metrics.png")
+        except (WriteError, ImportError) as error:
             self.line(f"warning: no plots: {error}")
-        self._drawing_seconds += perf_counter() - started
+        self._last_drawing_seconds = perf_counter() - started
+        self._drawing_seconds += self._last_drawing_seconds
 
     def _table(self, title: str, rows: dict[str, str]) -> None:
-        self.screen.table(title, rows)
+        self.console.table(title, rows)
         self._log.write("\n".join(aligned(rows)))
 
+    def _rows(self) -> list[dict[str, Any]]:
+        return [dict(zip(COLUMNS, row, strict=True)) for row in self._metrics.rows]
+
     def _write_report(self, results: dict[str, str]) -> None:
-        rows = [dict(zip(COLUMNS, row, strict=True)) for row in self._metrics.rows]
-        text = page(self.files.run_id, self._plan, results, rows, self._draws)
-        with replace_file(self.files.report) as file:
-            file.write(text.encode())
+        text = report_page(self.run.files.run_id, self._plan, results, self._rows(), self._plots)
+        with replace_file(self.run.files.report) as file:
+            file.write(text.encode(errors="backslashreplace"))
 
     def _add(self, step: int, **values: float) -> None:
-        epoch = round(self._sampler.num_drawn(step) / self._sampler.num_samples, 4)
-        seconds = round(self.progress.train_seconds, 3)
+        epoch = round(self._sampler.num_samples_before(step) / self._sampler.num_samples, 4)
+        seconds = round(self.run.loop.train_seconds, 3)
         self._metrics.add(step=step, epoch=epoch, seconds=seconds, **values)
         if self._writer:
             for name, value in values.items():
                 self._writer.add_scalar(name.replace("_", "/", 1), value, step)
+
+
+@contextmanager
+def open_journal(
+    console: RunConsole, run: Run, stop: Stopper, device: torch.device, compiling: str
+) -> Iterator[Journal | NullJournal]:
+    """Report a run in the block, with the console's bars; draw its plots at the end.
+
+    A stop saves the run's state first. Only the process of rank 0 reports.
+    """
+    log: Journal | NullJournal = NullJournal()
+    if run.group.is_rank0:
+        log = Journal(console, run, make_plan(run, device, compiling))
+        if run.flags["summary"]:
+            console.line(layer_table(run))
+    try:
+        with console:
+            yield log
+        log.draw()
+    except Stopped:
+        with stop.finishing():
+            run.save()
+            where = f"after step {run.loop.step:,}; saved"
+            log.line(f"stopped by {stop.requested} {where}. Continue with: {launch_command()}")
+            log.draw()
+        sys.exit(stop.exit_code)
+    finally:
+        log.close()

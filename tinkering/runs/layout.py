@@ -1,6 +1,9 @@
-"""Where one run's files lie, whose they are, and how it begins: anew or where it was stopped."""
+"""Names and files of a run, and the locks that keep two runs from sharing one."""
 
 import os
+import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -8,207 +11,198 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from tinkering.cli.configs import config_text
-from tinkering.errors import DataError, InputError, WriteError
+from tinkering.errors import InputError, WriteError
 from tinkering.files import remove_parts, replace_file
-from tinkering.runs import checkpoint
-from tinkering.runs.state import LoadedState, LoopState, StateFile, TrainState, restore
-from tinkering.runtime.distributed import SINGLE_PROCESS, Group
 
-# Flags that leave the weights and the metrics as they are, and may differ from start to start.
-# Of the batch, it is the images of a step in all processes that must be the same.
-FREE = {
-    *("batch_size", "grad_accum_steps"),
-    *("data_dir_root", "num_workers", "device", "save_path", "model_name", "run_id"),
-    *("checkpoint_interval_iters", "resume", "max_minutes", "on_nonfinite", "traceback"),
-    *("data_on", "config", "preset", "dry_run", "summary", "tensorboard", "plots"),
-}
+WITH_WIDTH = ("resnet4stage", "mlp")  # networks whose size is set by --width
+CLAIM_SECONDS = 10  # to wait for another run that is choosing its model file
 
 
-def check_flags(own: dict, given: dict) -> None:
-    """Refuses to go on with a run by flags that would make it another.
+def run_names(flags: dict) -> tuple[str, str]:
+    """Return the run_id and the name of the model file that these flags lead to.
 
-    Args:
-        own: the flags that the run was started with.
-        given: those of this start; num_total_iterations may be larger.
-
-    Raises:
-        InputError: the flags that differ, each with both values.
+    Each follows from the other where only one is given. Without either, EMNIST runs of the
+    default network are called resnet_emnist, all others after their data set and network.
     """
-    differing = [
-        f"--{name} was {own.get(name)}, is {value}"
-        for name, value in given.items()
-        if name not in FREE and own.get(name) != value and not _grows(name, own, value)
-    ]
-    if differing:
-        raise InputError(
-            f"the run {given['run_id']} in {given['save_path']} was started with other flags: "
-            f"{'; '.join(differing)}. Give the new run a --run_id of its own, or let it take "
-            "the place of the old one with --resume never"
-        )
+    run_id, model_name = flags["run_id"], flags["model_name"]
+    if run_id is None and model_name is None:
+        run_id = _name_by_content(flags)
+    elif run_id is None:
+        run_id = Path(model_name).stem
+    return run_id, model_name or f"{run_id}.pt"
 
 
-def _grows(name: str, own: dict, value: int) -> bool:
-    return name == "num_total_iterations" and value > own.get(name, value)
+def _name_by_content(flags: dict) -> str:
+    dataset, arch = flags["dataset"], flags["arch"]
+    if (dataset, arch) == ("emnist", "resnet4stage"):
+        return "resnet_emnist"
+    width = f"-w{flags['width']}" if arch in WITH_WIDTH else ""
+    return re.sub(r"[^\w.-]", "-", f"{dataset}-{arch}{width}")
+
+
+def _has_line(config: str, name: str, value: str) -> bool:
+    """Return whether the text of a config gives a flag this value, in whatever quotes."""
+    return re.search(rf"^{name}: (['\"]?){re.escape(value)}\1$", config, re.MULTILINE) is not None
 
 
 class RunFiles:
-    """Where one run's files lie, and the ways to begin it.
+    """The files of one run: its folder, and its model file beside the folder.
 
     Args:
         save_path: the folder of all runs.
-        model_name: name of the best checkpoint's file in it.
-        run_id: names the run's folder and its state file.
-        group: the processes of the run, of which the first alone writes.
-
-    Raises:
-        InputError: two files would have one name.
+        run_id: name of the run's folder.
+        model_name: name of the model file, which holds the best checkpoint.
     """
 
-    def __init__(
-        self, save_path: Path, model_name: str, run_id: str, group: Group = SINGLE_PROCESS
-    ):
+    def __init__(self, save_path: Path | str, run_id: str, model_name: str):
         self.run_id = run_id
-        self._group = group
-        self.moved: list[Path] = []  # the new names of what was moved aside
-        self.folder = save_path / run_id
-        self.model = save_path / model_name
+        self.save_path = Path(save_path)
+        self.folder = self.save_path / run_id
+        self.model = self.save_path / model_name
+        self.state = self.folder / "state.pt"
+        self.previous_state = self.folder / "state.previous.pt"
         self.metrics = self.folder / "metrics.csv"
         self.results = self.folder / "results.json"
         self.config = self.folder / "config.yaml"
         self.report = self.folder / "report.md"
         self.plots = self.folder / "plots"
         self.samples = self.plots / "samples.png"
-        self.state = StateFile(save_path / f"checkpoint_{run_id}.pt", group.is_rank0)
-        if self.model in (self.folder, self.state.path, self.state.previous):
+        self._lock = self.folder / "lock"
+        self._owner = self.folder / "lock.pid"
+        if self.model == self.folder:
             raise InputError(
-                f"--model_name {model_name} is the name of another file of the run {run_id}; "
-                "choose another"
+                f"--model_name {model_name} is the name of the run's folder; choose another"
             )
 
-    def make_folders(self) -> None:
-        """Makes the folders; raises InputError where one cannot be made or written."""
-        files = self.model, self.state.path, self.metrics, self.results, self.config, self.report
-        self._group.broadcast_from_rank0(lambda: checkpoint.prepare_folders(*files))
+    def prepare(self) -> None:
+        """Make the folders and try every name that the run will write.
+
+        Raises:
+            InputError: a folder or a file cannot be written.
+        """
+        for file in (self.model, self.state, self.plots / "epoch_metrics.png"):
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                prefix = f".{file.name}."
+                with tempfile.NamedTemporaryFile(dir=file.parent, prefix=prefix, suffix=".part"):
+                    pass
+            except OSError as error:
+                raise InputError(f"cannot write {file}: {error.strerror}") from error
+            if file.is_dir():
+                raise InputError(f"{file} is a folder; choose another name for the file")
+
+    def check(self) -> None:
+        """Raise InputError if the folders could not be made; writes nothing."""
+        existing = self.existing_parent()
+        if not (existing.is_dir() and os.access(existing, os.W_OK)):
+            raise InputError(f"cannot write {self.folder}: {existing} is no folder to write in")
+
+    def existing_parent(self) -> Path:
+        """Return the nearest path above the run's files that exists, or the folder itself."""
+        path = self.folder.absolute()
+        while not os.path.lexists(path):
+            path = path.parent
+        return path
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps a second process from writing the same files.
+        """Keep other processes from this run while the block runs.
 
-        The lock is the operating system's and goes with its process, however that ends. Once
-        it is held, what killed processes left half-written is removed.
+        The lock is the operating system's and ends with its process, however that ends. Once
+        it is held, half-written files of killed processes are removed.
 
         Raises:
-            InputError: another process holds it; names that process.
-            WriteError: the folder is full.
+            InputError: another process holds the lock; names that process.
+            WriteError: the folder cannot be written.
         """
-        if not self._group.is_rank0:
-            yield
-            return
-        owner = self.folder / "lock.pid"
-        lock = FileLock(self.folder / "lock")
+        lock = FileLock(self._lock)
         try:
             held = lock.acquire(timeout=0)
         except Timeout as error:
-            number = owner.read_text() if owner.exists() else "that has just begun"
+            number = self._owner.read_text() if self._owner.exists() else "that has just started"
             raise InputError(
-                f"the run {self.run_id} is under way in process {number}: wait for it, stop it, "
-                "or give this run a --run_id of its own"
+                f"the run {self.run_id} is being trained by process {number}: wait for it, stop "
+                "it, or give this run a --run_id of its own"
             ) from error
         except OSError as error:
             raise WriteError(lock.lock_file, error) from error
         with held:
             for folder in (self.folder, self.plots):
                 remove_parts(folder)
-            for file in (self.model, self.state.path):  # beside those of other runs
-                remove_parts(file.parent, file.name)
-            with replace_file(owner) as file:
+            remove_parts(self.save_path, self.model.name)
+            with replace_file(self._owner) as file:
                 file.write(str(os.getpid()).encode())
             try:
                 yield
             finally:
-                with suppress(OSError):  # on a disk that became read-only the error is the run's
-                    owner.unlink()
+                with suppress(OSError):  # on a disk that became read-only, the run's error counts
+                    self._owner.unlink()
 
-    def find(self, mode: str, flags: dict, num_in_step: int) -> LoadedState | None:
-        """The saved state to go on from, or None to start anew.
-
-        Args:
-            mode: "auto": if there is one; "must"; "never": what is there is moved aside.
-            flags: of this start; those that change the result must be the run's own.
-            num_in_step: images of an optimizer step, in all processes; must be the run's own.
+    def claim(self, config: str) -> None:
+        """Write the config of the run, which also claims its model file.
 
         Raises:
-            InputError: the flags, or the images of a step, are not the run's.
-            DataError: there must be a state and is none, or none that is whole.
+            InputError: another run has claimed the same model file; names both.
+            WriteError: the config cannot be written.
         """
-        return self._group.broadcast_from_rank0(lambda: self._find(mode, flags, num_in_step))
-
-    def _find(self, mode: str, flags: dict, num_in_step: int) -> LoadedState | None:
-        if mode == "never":
-            self._move_aside(self.model, self.state.path, self.state.previous)
-            self._move_aside(self.metrics, self.results, self.config, self.report, self.plots)
-            return None
-        if not self.state.exists():
-            if mode == "must":
-                raise DataError(f"there is no run to go on with: no {self.state.path}")
-            return None
-        found = self.state.load()
-        own = found.content["progress"]
-        check_flags(own["flags"], flags)
-        if own["num_in_step"] != num_in_step:
-            raise InputError(
-                f"the run {self.run_id} draws {own['num_in_step']} images a step, this start would "
-                f"draw {num_in_step}: --batch_size times --grad_accum_steps times the number of "
-                "processes must stay what it was"
-            )
-        return found
-
-    def begin(
-        self, found: LoadedState | None, flags: dict, num_in_step: int, learner: TrainState
-    ) -> LoopState:
-        """Puts the learner where the found state left it; a fresh start where there is none.
-
-        The config is written. Another run's best checkpoint, under the name that this run's is to
-        have, is moved aside.
-        """
-        progress = restore(found.content, learner) if found else LoopState(flags)
-        progress.flags, progress.num_in_step = flags, num_in_step
-        if self._group.is_rank0:
-            if not self._model_is_own(flags):
-                self._move_aside(self.model)
-            with replace_file(self.config) as file:
-                file.write(config_text(flags).encode())
-        if progress.best:  # the file may be gone, or another run's
-            self.save_model(progress.best)
-        return progress
-
-    def save_model(self, content: dict) -> None:
-        """Writes the best checkpoint."""
-        if self._group.is_rank0:
-            checkpoint.save(self.model, content)
-
-    def save_results(self, results: dict) -> None:
-        """Writes the figures of the run."""
-        if self._group.is_rank0:
-            checkpoint.save_results(self.results, results)
-
-    def _model_is_own(self, flags: dict) -> bool:
-        """Whether the model file is of a run by these flags; true if there is none."""
-        if not self.model.exists():
-            return True
         try:
-            own = checkpoint.load(self.model).get("flags", {})
-            check_flags(own, flags)
-        except InputError:
-            return False
-        return own["run_id"] == self.run_id
+            with FileLock(self.save_path / ".claims.lock").acquire(timeout=CLAIM_SECONDS):
+                self.refuse_claimed_model()
+                with replace_file(self.config) as file:
+                    file.write(config.encode())
+        except Timeout as error:
+            raise InputError(f"another process keeps {self.save_path} locked; try again") from error
 
-    def _move_aside(self, *paths: Path) -> None:
-        """Renames what a run before has left, with the time in the new names."""
-        stamp = datetime.now().strftime("%Y-%m-%d_%H.%M.%S")
-        for path in paths:
-            if path.exists():
-                target = path.with_name(f"{path.stem}.{stamp}{path.suffix}")
-                path.replace(target)
-                self.moved.append(target)
+    def refuse_claimed_model(self) -> None:
+        """Raise InputError if another run has claimed the model file; names both."""
+        for other in self._claimants():
+            raise InputError(
+                f"the model file {self.model} belongs to the run {other}: give the run "
+                f"{self.run_id} a --model_name of its own, {self.run_id}.pt for example"
+            )
+
+    def _claimants(self) -> Iterator[str]:
+        """Find the other runs whose config names the same model file."""
+        claim = "model_name", self.model.name
+        for config in self.save_path.glob("*/config.yaml"):
+            with suppress(OSError):
+                text, name = config.read_text(errors="replace"), config.parent.name
+                is_its_own = _has_line(text, "run_id", name)  # not so in a folder moved aside
+                if name != self.run_id and is_its_own and _has_line(text, *claim):
+                    yield name
+
+    def has_former_run(self) -> bool:
+        """Return whether a run without a state has left results or metrics in the folder."""
+        if self.results.exists():
+            return True
+        with suppress(OSError), self.metrics.open() as file:
+            return len(file.readlines()) > 1
+        return False
+
+    def set_aside(self) -> Path:
+        """Move all files of a former run, its model too, into a new folder; return that folder."""
+        stamp = f"{datetime.now():%Y-%m-%d_%H.%M.%S}"
+        number = 1
+        while True:
+            suffix = f"-{number}" if number > 1 else ""
+            target = self.save_path / f"{self.run_id}.{stamp}{suffix}"
+            try:
+                target.mkdir()
+                break
+            except FileExistsError:
+                number += 1
+            except OSError as error:
+                raise WriteError(target, error) from error
+        for path in [*self.folder.iterdir(), self.model]:
+            if path not in (self._lock, self._owner) and path.exists():
+                shutil.move(path, target / path.name)
+        return target
+
+    def free_run_id(self) -> str:
+        """Return a run_id like this one that no run has yet."""
+        number = 2
+        while True:
+            name = f"{self.run_id}-{number}"
+            if not ((self.save_path / name).exists() or (self.save_path / f"{name}.pt").exists()):
+                return name
+            number += 1

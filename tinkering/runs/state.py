@@ -1,10 +1,11 @@
-"""What a run leaves on disk to go on from: all of its state, in two generations."""
+"""All of a run's state that is needed to continue it exactly, in two generations on disk."""
 
 import dataclasses
 import os
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -16,14 +17,15 @@ from tinkering.errors import DataError, InputError, NonFiniteLossError
 from tinkering.runs import checkpoint
 from tinkering.train import Meter, is_due
 
-FORMAT = "state 2"  # of the state file, not the model file's; count it up when its keys change
+FORMAT = "state 3"  # count it up when the keys of the state file change
+FROM_SCRATCH = "to move it aside and train from scratch, use --resume never"
 
 
 @dataclass
 class LoopState:
-    """How far a run has come, and all of it that is not in the network or the optimizer."""
+    """State of the training loop: everything that is not in the network or the optimizer."""
 
-    flags: dict  # of the command line; precision as it was chosen
+    flags: dict  # of the command line; precision, run_id and model_name as they were chosen
     step: int = 0
     validated_step: int = 0  # 0: not yet
     best_step: int = 0
@@ -32,16 +34,18 @@ class LoopState:
     metrics: list[list] = field(default_factory=list)  # the rows of metrics.csv
     meter: Meter = field(default_factory=Meter)
     train_seconds: float = 0.0
-    patience_accuracy: float = -1.0  # that has to be surpassed for patience to begin anew
+    patience_accuracy: float = -1.0  # to be surpassed for patience to start again
     num_stale: int = 0  # validations since then
-    num_in_step: int = 0  # images of an optimizer step, in all processes
+    samples_per_step: int = 0  # in all processes
+    data_hash: str = ""
+    code_hash: str = ""
 
-    def validated(self, accuracy: float, min_delta: float = 0.0) -> bool:
-        """Takes note of a validation of this step; returns whether it is the best so far.
+    def record_validation(self, accuracy: float, min_delta: float = 0.0) -> bool:
+        """Note a validation of this step; return whether it is the best so far.
 
         Args:
-            accuracy: 0..1.
-            min_delta: by how much an accuracy must be better to be one that patience waits for.
+            accuracy: 0..1; nan is never the best.
+            min_delta: improvement of the accuracy that patience asks for.
         """
         self.validated_step = self.step
         self.num_stale += 1
@@ -53,18 +57,18 @@ class LoopState:
         return is_best
 
     def awaits_validation(self, interval: int, num_steps: int) -> bool:
-        """Whether this step is one to validate at, and is not yet."""
+        """Return whether this step has a validation that is not done yet."""
         return is_due(self.step, interval, num_steps) and self.validated_step < self.step
 
     def is_finished(self, num_steps: int, patience: int | None) -> bool:
-        """Whether the last step is validated, or patience is at an end; None: it has no end."""
+        """Return whether the last step is validated or patience is exhausted (None: never)."""
         is_stale = patience is not None and self.num_stale >= patience
         return is_stale or self.validated_step == num_steps
 
 
 @dataclass
 class TrainState:
-    """What an optimizer step changes."""
+    """The objects that an optimizer step changes."""
 
     model: nn.Module
     optimizer: Optimizer
@@ -73,128 +77,127 @@ class TrainState:
     ema: AveragedModel | None = None
 
     @property
-    def scored_model(self) -> nn.Module:
+    def eval_model(self) -> nn.Module:
         """The network that is validated, tested and kept: the mean of the weights if there is."""
         return self.ema.module if self.ema else self.model
 
 
 class LoadedState(NamedTuple):
-    """A state read from the disk."""
+    """A state read from disk."""
 
-    content: dict
-    warning: str  # of a damaged newer one, else ""
+    content: dict[str, Any]
+    warning: str  # about a corrupt newer one, else ""
 
 
 class StateFile:
-    """`<save_path>/checkpoint_<run_id>.pt` and, beside it, the one before.
+    """A state file and the generation before it.
 
-    Reading takes the newest that is whole: every record of the file is checked against its
-    CRC-32.
+    Reading takes the newest that is whole: every record of a file is checked against its CRC-32.
 
     Args:
-        path: of the newer.
-        may_write: else saving is left to another process.
+        path: of the newest generation.
+        previous: of the one before.
     """
 
-    def __init__(self, path: Path, may_write: bool = True):
-        self.path, self.may_write = path, may_write
-        self.previous = path.with_name(f"{path.stem}.previous{path.suffix}")
-        self._newest: tuple[int, int] | None = None  # on the disk: step and validated_step
-
-    def holds(self, progress: LoopState) -> bool:
-        """Whether the newest generation, saved or loaded by this process, has come this far."""
-        return self._newest == (progress.step, progress.validated_step)
+    def __init__(self, path: Path, previous: Path):
+        self.path, self.previous = path, previous
 
     def exists(self) -> bool:
-        return self.path.exists() or self.previous.exists()
+        return os.path.lexists(self.path) or os.path.lexists(self.previous)
 
-    def save(self, progress: LoopState, learner: TrainState) -> None:
-        """Writes a new generation, whole or not at all, and keeps the one before.
+    def save(self, loop: LoopState, train_state: TrainState) -> None:
+        """Write a new generation, whole or not at all, and keep the one before.
 
         Raises:
             WriteError: it cannot be written; both generations stay as they are.
             NonFiniteLossError: a weight is not finite, so the last good state stays.
         """
-        content = content_of(progress, learner)
+        content = content_of(loop, train_state)
         if not all(tensor.isfinite().all() for tensor in content["model"].values()):
-            lr = learner.optimizer.param_groups[0]["lr"]
-            raise NonFiniteLossError(progress.step, lr, float("nan"))
-        if self.may_write:
-            checkpoint.save(self.path, content, keep=self.previous)
-        self._newest = progress.step, progress.validated_step
+            lr = train_state.optimizer.param_groups[0]["lr"]
+            raise NonFiniteLossError(loop.step, lr, float("nan"))
+        checkpoint.save(self.path, content, keep=self.previous)
 
     def load(self) -> LoadedState:
-        """The newest generation that is whole.
+        """Read the newest generation that is whole.
 
-        A damaged newest one is renamed, so that it never takes the place of a whole one.
+        A corrupt newest one is renamed, so that it never replaces a whole one.
 
         Raises:
-            DataError: there is none that is whole.
+            DataError: there is none that is whole, or one cannot be read at the moment.
         """
-        found = self._load_newest_whole()
-        progress = found.content["progress"]
-        self._newest = progress["step"], progress["validated_step"]
-        return found
-
-    def _load_newest_whole(self) -> LoadedState:
         try:
             return LoadedState(checkpoint.load(self.path, FORMAT), "")
         except InputError as error:
             fault = error
         if not self.previous.exists():
-            raise DataError(f"{fault}; --resume never moves it aside and starts anew") from fault
+            raise DataError(f"{fault}; {FROM_SCRATCH}") from fault
         try:
             content = checkpoint.load(self.previous, FORMAT)
         except InputError as error:
-            raise DataError(
-                f"{fault}; {error}; --resume never moves them aside and starts anew"
-            ) from error
+            raise DataError(f"{fault}; {error}; {FROM_SCRATCH}") from error
         if os.path.lexists(self.path):  # a link to nowhere, too
             self.path.replace(self.path.with_suffix(".damaged"))
-        return LoadedState(content, f"{fault}; going on from the state before it, {self.previous}")
+        return LoadedState(content, f"{fault}; continuing from the one before it, {self.previous}")
 
 
-def content_of(progress: LoopState, learner: TrainState) -> dict:
-    """What a state file holds: tensors and plain types."""
+def content_of(loop: LoopState, train_state: TrainState) -> dict[str, Any]:
+    """Collect what a state file holds: tensors and plain types."""
     return {
         "format": FORMAT,
-        "progress": dataclasses.asdict(progress),
-        "model": checkpoint.plain_state_dict(learner.model),
-        "ema": learner.ema.state_dict() if learner.ema else {},
-        "optimizer": learner.optimizer.state_dict(),
-        "scheduler": learner.scheduler.state_dict(),
-        "scaler": learner.scaler.state_dict(),
+        "loop": dataclasses.asdict(loop),
+        "model": checkpoint.plain_state_dict(train_state.model),
+        "ema": train_state.ema.state_dict() if train_state.ema else {},
+        "optimizer": train_state.optimizer.state_dict(),
+        "scheduler": train_state.scheduler.state_dict(),
+        "scaler": train_state.scaler.state_dict(),
         "random": _random_states(),
     }
 
 
-def restore(content: dict, learner: TrainState) -> LoopState:
-    """Puts a loaded state into the network, the optimizer and the random generators."""
-    learner.model.load_state_dict(content["model"])
-    learner.optimizer.load_state_dict(content["optimizer"])
-    learner.scheduler.load_state_dict(content["scheduler"])
-    learner.scaler.load_state_dict(content["scaler"])
-    if learner.ema:
-        learner.ema.load_state_dict(content["ema"])
+def restore(content: dict[str, Any], train_state: TrainState) -> LoopState:
+    """Put a loaded state into network, optimizer and random generators.
+
+    Raises:
+        DataError: the state does not fit the network, or lacks a part.
+    """
+    try:
+        return _restore(content, train_state)
+    except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        reason = textwrap.shorten(str(error), 200)
+        raise DataError(
+            f"the saved state does not fit this program's network and optimizer ({reason}): the "
+            f"code has changed since, or the file was edited; {FROM_SCRATCH}"
+        ) from error
+
+
+def _restore(content: dict[str, Any], train_state: TrainState) -> LoopState:
+    train_state.model.load_state_dict(content["model"])
+    train_state.optimizer.load_state_dict(content["optimizer"])
+    train_state.scheduler.load_state_dict(content["scheduler"])
+    train_state.scaler.load_state_dict(content["scaler"])
+    if train_state.ema:
+        train_state.ema.load_state_dict(content["ema"])
     # The learning rate is a function of the step, and of a number of steps that may have grown.
     for group, base_lr, factor in zip(
-        learner.optimizer.param_groups,
-        learner.scheduler.base_lrs,
-        learner.scheduler.lr_lambdas,
+        train_state.optimizer.param_groups,
+        train_state.scheduler.base_lrs,
+        train_state.scheduler.lr_lambdas,
         strict=True,
     ):
-        group["lr"] = base_lr * factor(learner.scheduler.last_epoch)
+        group["lr"] = base_lr * factor(train_state.scheduler.last_epoch)
     _set_random_states(content["random"])
-    progress = content["progress"]
-    return LoopState(**{**progress, "meter": Meter(**progress["meter"])})
+    loop = content["loop"]
+    return LoopState(**{**loop, "meter": Meter(**loop["meter"])})
 
 
-def _random_states() -> dict:
+def _random_states() -> dict[str, Any]:
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return {"cpu": torch.get_rng_state(), "cuda": cuda}
 
 
-def _set_random_states(states: dict) -> None:
+def _set_random_states(states: dict[str, Any]) -> None:
     torch.set_rng_state(states["cpu"])
-    if states["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(states["cuda"])
+    num_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    for device, state in enumerate(states["cuda"][:num_devices]):
+        torch.cuda.set_rng_state(state, device)

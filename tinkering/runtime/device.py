@@ -1,26 +1,39 @@
-"""Which device a run computes on, and in which precision."""
+"""The device that a run computes on, its precision, its threads and its allocator."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import ctypes
+import math
+import os
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from tinkering.errors import InputError, OutOfMemoryError
-from tinkering.runtime.allocator import keep_freed_memory
-from tinkering.runtime.threads import limit_threads
+from tinkering.errors import InputError
+
+CGROUPS = Path("/sys/fs/cgroup")
+# Names and numbers from glibc's malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+LARGEST_KEPT = 32 * 2**20  # bytes; the most that glibc accepts on 64-bit machines
+NEVER = 2**31 - 1
 
 
 class Precision(NamedTuple):
-    """How the forward pass is computed; the weights are float32 always."""
+    """How the forward pass is computed; the weights are always float32."""
 
     name: str  # fp32, bf16 or fp16
     autocast: AbstractContextManager  # around the forward pass
-    scaler: torch.amp.GradScaler  # does nothing except in fp16
+    scaler: torch.amp.GradScaler  # disabled except in fp16
+
+    @property
+    def element_size(self) -> int:
+        """Bytes of an activation."""
+        return 4 if self.name == "fp32" else 2
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name (cpu, cuda, mps), or with "auto" the fastest there is.
+    """Return the device of that name (cpu, cuda, mps), or with "auto" the fastest there is.
 
     Raises:
         InputError: this machine, or this build of torch, does not have it.
@@ -30,19 +43,20 @@ def choose_device(name: str) -> torch.device:
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
+    devices = [device for device, is_available in available.items() if is_available]
     if name == "auto":
-        name = next(device for device, there in available.items() if there)
-    if not available[name]:
-        there = ", ".join(device for device, there in available.items() if there)
-        raise InputError(f"--device {name}: torch finds no such device here; there is {there}")
+        name = devices[0]
+    if name not in devices:
+        raise InputError(f"--device {name}: not available; choose one of {', '.join(devices)}")
     return torch.device(name)
 
 
 def make_fast(device: torch.device, batch_size: int, local_rank: int = 0) -> None:
-    """Sets what is slow when left alone: threads, freed memory, and a CUDA device's float32.
+    """Set threads, allocator and, on a CUDA device, float32 arithmetic for speed.
 
     Args:
-        local_rank: which of the CUDA devices is this process's own.
+        batch_size: images of the largest batch.
+        local_rank: number of the CUDA device that belongs to this process.
     """
     limit_threads(batch_size)
     keep_freed_memory()
@@ -53,14 +67,8 @@ def make_fast(device: torch.device, batch_size: int, local_rank: int = 0) -> Non
         torch.backends.cudnn.benchmark = True
 
 
-def has_room(device: torch.device | str, num_bytes: int) -> bool:
-    """Whether a CUDA device has twice that much memory free; other devices are the host's."""
-    device = torch.device(device)
-    return device.type == "cuda" and 2 * num_bytes < torch.cuda.mem_get_info(device)[0]
-
-
 def choose_precision(name: str, device: torch.device) -> Precision:
-    """The precision of that name (fp32, bf16, fp16), or with "auto" bf16 where it is fast.
+    """Return the precision of that name (fp32, bf16, fp16), or with "auto" bf16 where it is fast.
 
     Raises:
         InputError: fp16 on a device other than CUDA, where it is slow or loses small gradients.
@@ -68,14 +76,50 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     if name == "auto":
         name = "bf16" if _has_fast_bf16(device) else "fp32"
     if name == "fp16" and device.type != "cuda":
-        raise InputError(f"--precision fp16 needs a CUDA device, this is {device.type}; take bf16")
+        raise InputError(
+            f"--precision fp16 needs a CUDA device, this is {device.type}; choose bf16"
+        )
     dtype = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
     autocast = torch.autocast(device.type, dtype) if dtype else nullcontext()
     return Precision(name, autocast, torch.amp.GradScaler(device.type, enabled=name == "fp16"))
 
 
+def limit_threads(batch_size: int) -> None:
+    """Limit torch's threads to the cores that the process may use and to the images of a batch.
+
+    torch starts a thread for each core of the machine. More threads than cores or images would
+    only wait for each other. OMP_NUM_THREADS, if it is set, is the user's own choice and stays.
+    """
+    if "OMP_NUM_THREADS" not in os.environ:
+        allowed = min(num_allowed_cores(), batch_size)
+        torch.set_num_threads(min(torch.get_num_threads(), allowed))
+
+
+def num_allowed_cores(cgroups: Path = CGROUPS) -> int:
+    """Return how many cores this process may use, by its affinity and its container's quota."""
+    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    return max(1, math.ceil(min(cores, _cores_of_container(cgroups))))
+
+
+def keep_freed_memory() -> None:
+    """Make glibc's malloc keep freed memory in the process, up to 32 MiB a piece.
+
+    A step's activations are some megabytes each, freed and allocated again at every step. By
+    default glibc returns such pieces to the system, which clears them page by page when they are
+    allocated again (mallopt(3)). Other allocators are left as they are.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    # Without a threshold of its own, everything over 128 KiB would be returned.
+    if mallopt and mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT):
+        mallopt(M_TRIM_THRESHOLD, NEVER)
+
+
 def _has_fast_bf16(device: torch.device) -> bool:
-    """By the hardware's own word: without such instructions bf16 is emulated, and far slower."""
+    """Whether the hardware has bf16 instructions; emulated bf16 is far slower than fp32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
@@ -84,19 +128,15 @@ def _has_fast_bf16(device: torch.device) -> bool:
     return False
 
 
-@contextmanager
-def enough_memory(advice: str) -> Iterator[None]:
-    """Turns the ways to run out of memory into one error, with advice on what to try next.
-
-    Raises:
-        OutOfMemoryError: what is inside wanted more than the device or the machine has.
-    """
+def _cores_of_container(cgroups: Path) -> float:
+    """The processor time of the container, in cores; infinite where nothing limits it."""
     try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        first_line = str(error).split("\n")[0]
-        # A CPU's allocator raises a plain RuntimeError; a GPU's is torch.OutOfMemoryError.
-        is_allocation = "allocate memory" in first_line
-        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not is_allocation:
-            raise
-        raise OutOfMemoryError(f"out of memory; try {advice}") from error
+        if (cgroups / "cpu.max").exists():  # version 2: "200000 100000", or "max 100000"
+            quota, period = (cgroups / "cpu.max").read_text().split()
+        else:
+            quota = (cgroups / "cpu" / "cpu.cfs_quota_us").read_text()
+            period = (cgroups / "cpu" / "cpu.cfs_period_us").read_text()
+        cores = int(quota) / int(period)
+    except (OSError, ValueError):
+        return math.inf
+    return cores if cores > 0 else math.inf  # version 1 writes -1

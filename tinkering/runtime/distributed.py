@@ -1,31 +1,45 @@
 """Several processes that train one network together, as torchrun starts them.
 
-https://docs.pytorch.org/docs/stable/elastic/run.html says what torchrun tells each of them.
+Their environment variables: https://docs.pytorch.org/docs/stable/elastic/run.html
 """
 
 import atexit
 import os
-from collections.abc import Callable, Iterator
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.distributed_c10d import Store
+from torch.distributed.rendezvous import rendezvous
+
+from tinkering.errors import InputError
 
 T = TypeVar("T")
-PATIENCE = timedelta(hours=2)  # of those that wait for the first to download the data
+TIMEOUT = timedelta(hours=2)  # of processes that wait while rank 0 downloads the data
+HEAD_START = 0.5  # seconds in which rank 0 can report an error that all processes meet
+VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True)
 class Group:
-    """The processes of a run, and which of them this is; what it does alone is nothing.
+    """The processes of a run, and this process's place among them.
+
+    The collective methods do nothing in a group of one process. In a larger one every process
+    must call them, in the same order.
 
     Args:
-        rank: 0 for the first, which alone tells and writes.
+        rank: number of this process, from 0; rank 0 alone prints and writes.
         world_size: number of processes.
-        local_rank: 0 for the first on its machine.
+        local_rank: number of this process on its machine, from 0.
     """
 
     rank: int = 0
@@ -37,28 +51,47 @@ class Group:
         return self.rank == 0
 
     def shard(self, num_samples: int) -> slice:
-        """This process's samples of a step's: all have as many, or one more or less."""
+        """Return this process's part of a step's samples; the parts differ by one at most."""
         return slice(
             num_samples * self.rank // self.world_size,
             num_samples * (self.rank + 1) // self.world_size,
         )
 
     def all_reduce_sum(self, numbers: Tensor) -> Tensor:
-        """The sum over the processes of a tensor of numbers; it is summed in place."""
+        """Sum a tensor over the processes, in place, and return it."""
         if self.world_size > 1:
             distributed.all_reduce(numbers)
         return numbers
 
     def all_reduce_max(self, number: int) -> int:
-        """The largest of the processes' numbers."""
+        """Return the largest of the processes' numbers."""
         if self.world_size == 1:
             return number
         largest = torch.tensor(number)
         distributed.all_reduce(largest, distributed.ReduceOp.MAX)
         return int(largest)
 
+    @torch.no_grad()
+    def all_reduce_mean(self, tensors: list[Tensor], weight: float) -> None:
+        """Replace each tensor by its weighted mean over the processes.
+
+        Args:
+            weight: of this process; the weights of all add up to 1.
+        """
+        if self.world_size == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.flatten() for tensor in tensors]).mul_(weight)
+        distributed.all_reduce(flat)
+        for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+            tensor.copy_(mean.view_as(tensor))
+
+    def average_buffers(self, *models: nn.Module) -> None:
+        """Average the running means of BatchNorm, which each process computes on its own shard."""
+        buffers = [b for model in models for b in model.buffers() if b.is_floating_point()]
+        self.all_reduce_mean(buffers, 1 / self.world_size)
+
     def broadcast_from_rank0(self, make: Callable[[], T]) -> T:
-        """What the first process makes, or raises, in all of them."""
+        """Call a function in rank 0 and return its result, or raise its error, in every process."""
         if self.world_size == 1:
             return make()
         made: list = [None, None]
@@ -74,48 +107,109 @@ class Group:
 
     @contextmanager
     def rank0_first(self) -> Iterator[None]:
-        """The first process of each machine goes through before the others do."""
+        """Run the code inside on the first process of each machine before the others."""
         if self.world_size > 1 and self.local_rank > 0:
             distributed.barrier()
         yield
         if self.world_size > 1 and self.local_rank == 0:
             distributed.barrier()
 
-    @torch.no_grad()
-    def all_reduce_mean(self, tensors: list[Tensor], weight: float) -> None:
-        """Each tensor becomes the mean of the processes' own, weighted; weights add up to 1."""
-        if self.world_size == 1 or not tensors:
-            return
-        flat = torch.cat([tensor.flatten() for tensor in tensors]).mul_(weight)
-        distributed.all_reduce(flat)
-        for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
-            tensor.copy_(mean.view_as(tensor))
-
-    def average_buffers(self, *models: nn.Module) -> None:
-        """The running means of BatchNorm, which each process takes of its own images."""
-        buffers = [b for model in models for b in model.buffers() if b.is_floating_point()]
-        self.all_reduce_mean(buffers, 1 / self.world_size)
-
     def seed_by_rank(self, seed: int, step: int) -> None:
-        """Gives each process but the first random numbers of its own, for dropout."""
+        """Seed torch's random numbers differently in each process but rank 0, for dropout."""
         if not self.is_rank0:
             torch.manual_seed(seed + step * self.world_size + self.rank)
 
 
 SINGLE_PROCESS = Group()
+_store: Store | None = None  # keys and values that the processes share, once they have joined
 
 
 def join_group() -> Group:
-    """Join the process group that torchrun has started; SINGLE_PROCESS without torchrun."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    """Join the processes that torchrun has started; return SINGLE_PROCESS without torchrun.
+
+    Raises:
+        InputError: the environment variables of torchrun are incomplete or no numbers.
+    """
+    if os.environ.get("WORLD_SIZE", "1") == "1":
         return SINGLE_PROCESS
+    values = [os.environ.get(name, "") for name in VARIABLES]
+    if not all(values) or not all(value.isdecimal() for value in (*values[:3], values[4])):
+        given = " ".join(map("{}={!r}".format, VARIABLES, values))
+        raise InputError(
+            f"the environment does not describe a group of processes: {given}; start the program "
+            "with torchrun, or unset WORLD_SIZE to train in one process"
+        )
     # Defaults of its functions are the group there is when they are defined. The first optimizer's
-    # step would import it; then the group could not be taken down at exit, and one exit in ten
+    # step would import it; then the group could not be destroyed at exit, and one exit in ten
     # aborted because gloo's threads outlived the interpreter.
     from torch.distributed.nn import functional  # noqa: F401
 
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    distributed.init_process_group(backend, timeout=PATIENCE)
+    store, rank, world_size = next(rendezvous("env://", timeout=TIMEOUT))
+    store.set_timeout(TIMEOUT)
+    distributed.init_process_group(
+        backend, store=store, rank=rank, world_size=world_size, timeout=TIMEOUT
+    )
     atexit.register(distributed.destroy_process_group)
-    return Group(distributed.get_rank(), size, int(os.environ["LOCAL_RANK"]))
+    global _store
+    _store = store
+    return Group(rank, world_size, int(os.environ["LOCAL_RANK"]))
+
+
+def exit_unless_first_to_fail(exit_code: int) -> None:
+    """Exit silently if another process of the group has failed before this one.
+
+    An error in one process lets the others meet a broken connection, or all meet the same one.
+    The first alone is to be reported; all exit with its exit code.
+
+    Args:
+        exit_code: of this process's own error.
+    """
+    if _store is None:
+        return
+    rank = distributed.get_rank()
+    if rank:
+        time.sleep(HEAD_START)
+    try:
+        first = _store.compare_set("failure", "", f"{rank} {exit_code}")
+    except distributed.DistNetworkError:  # the process with the store has ended
+        sys.exit(exit_code)
+    first_rank, first_code = map(int, first.split())
+    if first_rank != rank:
+        sys.exit(first_code)
+
+
+def launch_command(without: Collection[str] = ()) -> str:
+    """Return the shell command that started this program, with torchrun where it was used.
+
+    Args:
+        without: names of flags to leave out, with their values.
+    """
+    words = [*sys.orig_argv]
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        words = _torchrun_command()
+    # A script on the search path needs neither its folder nor its interpreter.
+    if len(words) > 1 and shutil.which(name := Path(words[1]).name) == words[1]:
+        words = [name, *words[2:]]
+    kept: list[str] = []
+    while words:
+        word = words.pop(0)
+        name, equals, _ = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or name.replace("-", "_") not in without:
+            kept.append(word)
+        elif not equals and words:
+            words.pop(0)
+    return shlex.join(kept)
+
+
+def _torchrun_command() -> list[str]:
+    """The words of torchrun's own command, or of one for as many processes."""
+    try:
+        command = os.fsdecode(Path(f"/proc/{os.getppid()}/cmdline").read_bytes())
+    except OSError:  # only Linux has such files
+        command = ""
+    if sys.argv[0] in (words := command.split("\0")[:-1]):
+        return words
+    sizes = {"nnodes": "GROUP_WORLD_SIZE", "nproc_per_node": "LOCAL_WORLD_SIZE"}
+    options = [f"--{option}={os.environ[name]}" for option, name in sizes.items()]
+    return ["torchrun", *options, *sys.argv]

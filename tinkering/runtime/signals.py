@@ -1,18 +1,21 @@
-"""Ways to end a run before its last step, without losing any of it."""
+"""Ctrl-C, SIGTERM and the end of the allowed time: stopping a run without losing work."""
 
+import math
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Self
 
+from tinkering import PROCESS_STARTED
 from tinkering.runtime.distributed import SINGLE_PROCESS, Group
 
-# What asks for a stop: a signal's number, or this one.
+# The reason of a stop is the number of a signal, or this one.
 END_OF_TIME = 1
-WORDS = {
+NAMES = {
     signal.SIGINT: "Ctrl-C",
     signal.SIGTERM: "SIGTERM",
     END_OF_TIME: "the end of --max_minutes",
@@ -21,71 +24,93 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(BaseException):
-    """A stop was asked for while nothing was under way that must be finished."""
+    """A stop was requested while nothing was running that must be finished."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A second signal: the program ends at once, with the exit code of that signal."""
+
+    def __init__(self, number: int):
+        super().__init__(f"stopped by {NAMES[number]}")
+        self.exit_code = 128 + number
 
 
 class Stopper:
-    """A context in which SIGINT, SIGTERM and the end of the time allowed stop the run cleanly.
+    """A context in which SIGINT, SIGTERM and the end of the allowed time stop the run cleanly.
 
-    Inside `finishing()` a request is only noted; elsewhere it raises Stopped, at once. A second
-    signal raises KeyboardInterrupt wherever the run is. With several processes a request is noted
-    everywhere, until all look at it together: one that left alone would make the others wait; and
-    torchrun repeats what the terminal has sent already.
+    Inside `finishing()` a request is only noted; elsewhere it raises Stopped, at once. Left by
+    Stopped, the context ends the program with one line and the exit code of the request. A second
+    signal raises Interrupted wherever the run is.
+
+    With several processes a request is only noted, until all of them check for requests together:
+    the others would wait for a process that left alone, and torchrun repeats a signal that the
+    terminal has sent already.
 
     Args:
-        max_minutes: the time allowed; None for no limit.
+        max_minutes: the time allowed since the program started; None for no limit.
         group: the processes of the run.
     """
 
     def __init__(self, max_minutes: float | None = None, group: Group = SINGLE_PROCESS):
         self._group = group
-        # The number of what asks for the stop, or 0: of this process, and of any of them. They are
-        # two, so that a signal that comes while the processes agree is not written over.
-        self._asked = self._agreed = 0
+        # The number of what requests the stop, or 0: of this process, and of any of them. They are
+        # two, so that a signal that comes while the processes agree is not overwritten.
+        self._requested = self._agreed = 0
         self._finishing = False
         self._time_is_up = False
-        self._timer = threading.Timer(60 * (max_minutes or 0), self._end_of_time)
-        self._timer.daemon = True
-        self._limited = max_minutes is not None
+        self._end = PROCESS_STARTED + 60 * (math.inf if max_minutes is None else max_minutes)
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
-        if self._limited:
-            self._timer.start()
+        self._finishing = True  # an exception raised here would not reach __exit__
+        self._handlers = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        seconds_left = self._end - time.monotonic()
+        self._timer = threading.Timer(min(seconds_left, threading.TIMEOUT_MAX), self._end_of_time)
+        self._timer.daemon = True
+        self._main_thread = threading.get_ident()  # signals are handled in no other
+        if seconds_left <= 0:
+            self._requested = END_OF_TIME
+        if self.is_requested():
+            self.__exit__(Stopped)
+        self._timer.start()
+        self._finishing = False
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._timer.cancel()
-        for number, handler in self._before.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
         if kind is Stopped:
             if self._group.is_rank0:
-                print(f"stopped by {self.requested}; the same command goes on", file=sys.stderr)
+                print(
+                    f"stopped by {self.requested}; the same command continues the run",
+                    file=sys.stderr,
+                )
             sys.exit(self.exit_code)
 
     @property
     def requested(self) -> str:
-        """By what, or ""."""
-        return WORDS.get(self._agreed or self._asked, "")
+        """What requested the stop, in words; "" for no request."""
+        return NAMES.get(self._agreed or self._requested, "")
 
     @property
     def exit_code(self) -> int:
-        number = self._agreed or self._asked
+        """0 at the end of the allowed time, else 128 and the signal's number."""
+        number = self._agreed or self._requested
         return 0 if number == END_OF_TIME else 128 + number
 
     def is_requested(self) -> bool:
-        """Whether a stop is asked for, of any of the processes; each has to ask."""
-        self._agreed = self._group.all_reduce_max(self._asked)
+        """Return whether a stop is requested in any process; all of them must call this."""
+        self._agreed = self._group.all_reduce_max(self._requested)
         return self._agreed > 0
 
     def raise_if_requested(self) -> None:
-        """Raises Stopped if a stop is asked for, of any of the processes; each has to ask."""
+        """Raise Stopped if a stop is requested in any process; all of them must call this."""
         if self.is_requested():
             raise Stopped
 
     @contextmanager
     def finishing(self) -> Iterator[None]:
-        """What is inside goes on to an end of its own after a first request to stop."""
+        """Let the code inside finish after a first request to stop."""
         self._finishing = True
         try:
             yield
@@ -95,14 +120,19 @@ class Stopper:
     def _end_of_time(self) -> None:
         self._time_is_up = True
         if hasattr(signal, "pthread_kill"):  # wakes the main thread, whatever it waits for
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+            signal.pthread_kill(self._main_thread, signal.SIGTERM)
         else:
             signal.raise_signal(signal.SIGTERM)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self._asked and self._group.world_size == 1:
-            raise KeyboardInterrupt
-        is_end_of_time = self._time_is_up and number == signal.SIGTERM
-        self._asked = self._asked or (END_OF_TIME if is_end_of_time else number)
-        if not self._finishing and self._group.world_size == 1:
+        if self._time_is_up and number == signal.SIGTERM:
+            self._time_is_up = False
+            if self._requested:
+                return
+            number = END_OF_TIME
+        is_alone = self._group.world_size == 1
+        if self._requested and is_alone:
+            raise Interrupted(number)
+        self._requested = self._requested or number
+        if is_alone and not self._finishing:
             raise Stopped

@@ -2,64 +2,12 @@ import io
 
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from tests.helpers import Recorder, loader, train, training
 from tinkering.optim.schedules import make_scheduler
-from tinkering.train import Meter, is_due, next_due, run_train_iterations, run_validation
-
-
-class Network(torch.nn.Module):
-    """Small, with a BatchNorm and a dropout, which behave differently in the two modes."""
-
-    def __init__(self):
-        super().__init__()
-        self.layers = torch.nn.Sequential(
-            torch.nn.Flatten(),
-            torch.nn.Linear(9, 8),
-            torch.nn.BatchNorm1d(8),
-            torch.nn.Dropout(0.5),
-            torch.nn.Linear(8, 3),
-        )
-
-    def forward(self, x):
-        return self.layers(x)
-
-
-def samples(num_samples):
-    generator = torch.Generator().manual_seed(num_samples)
-    images = torch.randn(num_samples, 1, 3, 3, generator=generator)
-    return TensorDataset(images, torch.arange(num_samples) % 3)
-
-
-def loader(num_samples, batch_size, **kwargs):
-    return DataLoader(samples(num_samples), batch_size, **kwargs)
-
-
-def training(lr=0.1):
-    torch.manual_seed(7)
-    model = Network()
-    return model, torch.optim.SGD(model.parameters(), lr), torch.nn.CrossEntropyLoss()
-
-
-def train(model, optimizer, criterion, batches, num_steps, step=0, **kwargs):
-    return run_train_iterations(
-        model, batches, optimizer, criterion, "cpu", num_steps, step, **kwargs
-    )
-
-
-class Recorder(Dataset):
-    """Gives its index as the label, and writes down which indices were asked for."""
-
-    def __init__(self, num_samples):
-        self.num_samples, self.seen = num_samples, []
-
-    def __len__(self):
-        return self.num_samples
-
-    def __getitem__(self, index):
-        self.seen.append(index)
-        return torch.zeros(1, 3, 3), index % 3
+from tinkering.train import Meter, is_due, next_due, run_validation
 
 
 def test_training_does_what_the_loop_written_by_hand_does():

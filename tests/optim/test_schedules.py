@@ -1,13 +1,13 @@
 import pytest
 import torch
-from torch.nn import functional
 from torch.optim import lr_scheduler
 
 from tinkering.errors import InputError
-from tinkering.models import ResNet4StageCustom
-from tinkering.optim.losses import make_criterion
-from tinkering.optim.optimizers import OPTIMIZERS, make_optimizer
-from tinkering.optim.schedules import make_scheduler, step_with_validation
+from tinkering.optim.schedules import (
+    depends_on_num_steps,
+    make_scheduler,
+    step_with_validation,
+)
 
 LR = 0.1
 
@@ -67,23 +67,25 @@ def test_a_warm_up_rises_to_the_schedule_which_then_has_the_steps_that_are_left(
     assert found[4:] == pytest.approx(ours(name, 56, **options))
 
 
+@pytest.mark.parametrize("name", [*TORCHS, "plateau"])
+def test_it_is_known_which_schedules_a_longer_run_changes(name):
+    options = {"final_lr_factor": 0.05, "step_size": 7}
+    is_changed = ours(name, 80, **options)[:60] != ours(name, 60, **options)
+    assert depends_on_num_steps(name) == is_changed
+
+
 VAL_LOSSES = [3, 2, 2, 1.99999, 2.1, 1.5, 1.6, 1.4, 1.4, 1.4, 1.4, 1.4, 1.4, 1.4, 9.0]
 
 
 @pytest.mark.parametrize("warmup", [0, 7])
 @pytest.mark.parametrize(("step_size", "patience"), [(4, 0), (8, 1), (9, 2), (12, 2)])
 def test_plateau_drops_when_torchs_own_does(step_size, patience, warmup):
-    """Four steps from validation to validation, so patience is a number of them."""
+    """Four steps from validation to validation; torch's patience is a number of validations."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=LR)
     torchs = lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=patience)
     found, expected = [], []
-
-    def make(optimizer):
-        options = {"gamma": 0.5, "step_size": step_size, "eval_interval": 4, "warmup": warmup}
-        return make_scheduler("plateau", optimizer, 60, **options)
-
     ours = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=LR)
-    scheduler = make(ours)
+    scheduler = make_scheduler("plateau", ours, 60, gamma=0.5, step_size=step_size, warmup=warmup)
     for step, val_loss in enumerate(val_loss for loss in VAL_LOSSES for val_loss in 4 * [loss]):
         found.append(ours.param_groups[0]["lr"])
         expected.append(optimizer.param_groups[0]["lr"] * min(1, (step + 1) / (warmup + 1)))
@@ -105,57 +107,6 @@ def test_only_plateau_looks_at_the_validation():
     assert optimizer.param_groups[0]["lr"] == LR
 
 
-def batch():
-    torch.manual_seed(0)
-    return torch.randn(16, 1, 28, 28), torch.arange(16) % 4
-
-
-@pytest.mark.parametrize("loss", ["cross_entropy", "nll"])
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_lowers_every_loss_on_one_batch(name, loss):
-    images, labels = batch()
-    model = ResNet4StageCustom(num_classes=4, width=4)
-    lr = {"adadelta": 1.0, "sgd": 0.05, "rmsprop": 1e-3}.get(name, 1e-2)
-    optimizer = make_optimizer(name, model, lr)
-    criterion = make_criterion(loss, label_smoothing=0.1)
-    losses = []
-    for _ in range(20):
-        optimizer.zero_grad()
-        losses.append(criterion(model(images), labels))
-        losses[-1].backward()
-        optimizer.step()
-    assert losses[-1] < 0.7 * losses[0]
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_norms_and_biases_go_without_weight_decay(name):
-    model = ResNet4StageCustom(num_classes=4, width=4)
-    decayed, others = make_optimizer(name, model, 0.1, weight_decay=0.5).param_groups
-    assert (decayed["weight_decay"], others["weight_decay"]) == (0.5, 0.0)
-    assert all(p.dim() in (2, 4) for p in decayed["params"])
-    assert all(p.dim() == 1 for p in others["params"])
-    assert len(decayed["params"]) + len(others["params"]) == len(list(model.parameters()))
-
-
-def test_options_reach_the_optimizer_that_takes_them():
-    model = torch.nn.Linear(2, 2)
-    assert make_optimizer("adam", model, 0.1, betas=(0.7, 0.9)).defaults["betas"] == (0.7, 0.9)
-    sgd = make_optimizer("sgd", model, 0.1, momentum=0.8, nesterov=True).defaults
-    assert (sgd["momentum"], sgd["nesterov"]) == (0.8, True)
-
-
-@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
-def test_nll_gives_the_same_numbers_as_cross_entropy(smoothing):
-    logits, labels = 5 * torch.randn(8, 5), torch.arange(8) % 5
-    losses = [make_criterion(name, smoothing)(logits, labels) for name in ("cross_entropy", "nll")]
-    expected = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
-    assert losses == pytest.approx([expected.item()] * 2, rel=1e-5)
-
-
-def test_options_that_do_not_go_together_are_refused():
-    with pytest.raises(InputError, match="--optimizer sgd: Nesterov"):
-        make_optimizer("sgd", torch.nn.Linear(2, 2), 0.1, momentum=0.0, nesterov=True)
-    with pytest.raises(InputError, match="--optimizer adam: Invalid beta"):
-        make_optimizer("adam", torch.nn.Linear(2, 2), 0.1, betas=(0.9, 1.0))
-    with pytest.raises(InputError, match="a warm-up of 5 steps leaves none of 5"):
+def test_a_warm_up_that_leaves_no_step_is_refused():
+    with pytest.raises(InputError, match="--warmup_iters 5 leaves none of the 5 steps"):
         ours("linear", 5, warmup=5)

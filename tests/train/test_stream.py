@@ -4,8 +4,8 @@ import weakref
 import torch
 from torch.utils.data import DataLoader
 
-from tests.test_train import Recorder, loader, train, training
-from tinkering.data.loader import ImageDataset, make_loader
+from tests.helpers import Recorder, loader, train, training
+from tinkering.data.loader import ImageDataset, ImageLoader
 
 
 def test_a_loader_shorter_than_the_run_is_passed_over_again_with_a_fresh_shuffle_each_time():
@@ -76,7 +76,7 @@ def test_looking_at_a_batch_in_between_does_not_change_what_a_step_is_trained_on
 
     def run(look):
         images = torch.arange(40 * 9, dtype=torch.uint8).view(40, 3, 3)
-        batches = make_loader(ImageDataset(images, torch.arange(40) % 3, 0.5, 0.2), 8, seed=0)
+        batches = ImageLoader(ImageDataset(images, torch.arange(40) % 3, 0.5, 0.2), 8, seed=0)
         model, optimizer, criterion = training()
         torch.manual_seed(1)
         _, _, step = train(model, optimizer, criterion, batches, 3)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from tests.test_train import samples, train, training
+from tests.helpers import samples, train, training
 from tinkering import train as train_module
 from tinkering.errors import NonFiniteLossError
 from tinkering.train import Meter

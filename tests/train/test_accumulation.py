@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from tests.test_train import samples, train, training
+from tests.helpers import samples, train, training
 from tinkering.optim.optimizers import make_ema
 
 

@@ -107,34 +107,3 @@ def test_a_short_run_has_every_figure(one_process, data, tmp_path, monkeypatch, 
     shown = capsys.readouterr().out
     for what in (*figures["runs"], *(bar["what"] for bar in figures["bars"])):
         assert what in shown
-
-
-def test_recipes_that_are_compared_take_turns(monkeypatch):
-    ran = []
-    monkeypatch.setattr(time_to_accuracy, "speedrun", lambda seed, _: ran.append(("ours", seed)))
-    monkeypatch.setattr(
-        time_to_accuracy, "baseline", lambda what, seed, _: ran.append((what, seed))
-    )
-    runs = time_to_accuracy.measure("data", 3, 2, 1)
-    fast, example = "train_mnist_fast", "pytorch_example"
-    assert ran == [
-        *(("ours", 0), (fast, 0), ("ours", 1), (fast, 1), ("ours", 2)),
-        (example, 0),
-    ]
-    assert [len(those) for those in runs.values()] == [3, 2, 1]
-
-
-def test_times_are_set_against_those_of_the_same_rounds():
-    def runs(*seconds: float) -> list[dict]:
-        return [{"accuracy": 99.2, "train_seconds": number} for number in seconds]
-
-    found = {
-        time_to_accuracy.SPEEDRUN: runs(2.0, 1.0, 4.0),
-        time_to_accuracy.FAST: runs(10.0, 2.0),
-        time_to_accuracy.EXAMPLE: runs(200.0),
-    }
-    error, fast, example = time_to_accuracy.bars(found)
-    assert error.rounds == pytest.approx([0.8])
-    assert fast.rounds == pytest.approx([0.2, 0.5])
-    assert example.rounds == pytest.approx([0.01, 0.005, 0.02])
-    assert (error.is_met, fast.is_met, example.is_met) == (True, False, True)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks import performance, speeds, startup, straightforward, throughput
+from benchmarks import performance, speeds, straightforward, throughput
 from benchmarks.bars import Bar
 from tests.helpers import ROOT, random_part, write_part
 
@@ -45,13 +45,13 @@ def test_the_straightforward_program_trains(mnist_of_the_usual_size):
     assert statistics.mean(losses[-10:]) < statistics.mean(losses[:10])
 
 
-def test_a_program_is_shown_a_terminal():
+def test_a_program_runs_in_a_terminal():
     shown = speeds.shown_by(["-c", "import sys; print('Is it?', sys.stdout.isatty(), 2.5)"])
     assert "Is it? True" in shown
     assert speeds.last_number(shown) == 2.5
 
 
-def test_a_program_that_fails_is_told_of():
+def test_a_program_that_fails_is_reported():
     with pytest.raises(RuntimeError, match=r"(?s)exit code 1.*no such luck"):
         speeds.shown_by(["-c", "raise OSError('no such luck')"])
 
@@ -76,13 +76,6 @@ def test_a_short_run_of_all_benchmarks_has_every_figure(
         assert "width 2" in table(figures)
 
 
-def test_readings_tell_the_step_the_time_and_the_memory():
-    lines = ["data set  emnist", "step      1  train  loss 4", "step  1,000  train  loss 3"]
-    lines.append("step  1,000  valid  loss 3")
-    readings = [startup.Reading(line, number, 0, 0) for number, line in enumerate(lines)]
-    assert startup.at_steps(readings) == {1: readings[1], 1000: readings[2]}
-
-
 @pytest.mark.parametrize(
     ("rounds", "at_least", "is_met"),
     [
@@ -93,7 +86,3 @@ def test_readings_tell_the_step_the_time_and_the_memory():
 )
 def test_a_bar_is_for_the_median(rounds, at_least, is_met):
     assert Bar("what", rounds, 0.97, at_least).is_met == is_met
-
-
-def test_the_page_states_the_figures_that_were_measured():
-    assert performance.page() == (performance.DOCS / "performance.md").read_text()
