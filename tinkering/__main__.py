@@ -10,14 +10,9 @@ from tinkering import __version__
 from tinkering.cli import process
 from tinkering.errors import InputError
 
-# name: (module, function, what it does)
-COMMANDS = {
+COMMANDS = {  # name: (module, function, what it does)
     "train": ("run_gradient_based", "main", "train a network, as run_gradient_based.py does"),
-    "compare": (
-        "tinkering.commands.compare",
-        "compare",
-        "compare runs: a table, and a plot of validation accuracy",
-    ),
+    "compare": ("tinkering.commands.compare", "compare", "compare runs: a table and a plot"),
     "plot": ("tinkering.commands.plot", "plot", "draw the metrics of runs"),
     "verify-resume": (
         "tinkering.commands.verify_resume",
@@ -28,11 +23,7 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command that the command line names, and exit; the console script calls this.
-
-    Args:
-        argv: the words of the command line; None for this process's own.
-    """
+    """Run the command that a command line (None: this process's own) names, and exit."""
     if argv is None:
         process.exit_at_ctrl_c()
     words = sys.argv[1:] if argv is None else argv

@@ -6,9 +6,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from tinkering.data.augment import AUGMENTATIONS
-from tinkering.data.datasets import load_images, pixel_statistics
+from tinkering.data.datasets import check_choice, load_images, pixel_statistics
 from tinkering.data.loader import ImageDataset, ImageLoader
-from tinkering.errors import DataError, InputError
+from tinkering.errors import DataError
 from tinkering.runtime.memory import fits_in_memory
 
 
@@ -27,12 +27,9 @@ def load_datasets(
     Both are normalised by the training file's pixels.
 
     Args:
-        dataset: one of DATASETS.
-        data_dir: the folder of all data sets; missing files are downloaded into it.
-        emnist_split: a key of EMNIST_CLASSES; for emnist and glyphs.
+        dataset, data_dir, emnist_split, may_write: as in load_images.
         augment: a key of AUGMENTATIONS; for training images only.
         seed: of the augmentation.
-        may_write: whether what is downloaded, unpacked or drawn may be kept.
         data_on: where the images are kept and augmented: "host", "device", or "auto" for the
             device if it is a CUDA device with enough free memory.
         device: of the network.
@@ -44,34 +41,23 @@ def load_datasets(
         InputError: no such data set, split or augmentation.
         DataError: the files are missing or corrupt, or do not fit together.
     """
-    if augment not in AUGMENTATIONS:
-        raise InputError(f"there is no augment {augment!r}; there are {', '.join(AUGMENTATIONS)}")
+    check_choice("augment", augment, AUGMENTATIONS)
     images, labels, classes = load_images(dataset, data_dir, emnist_split, "train", may_write)
     test_images, test_labels, _ = load_images(dataset, data_dir, emnist_split, "test", may_write)
     if images.shape[1:] != test_images.shape[1:]:
-        raise DataError(
-            f"the images of {dataset} in {data_dir} differ in size: "
-            f"{_size(images)} pixels in the training file, {_size(test_images)} in the test file"
-        )
+        size, test_size = ("x".join(map(str, part.shape[1:])) for part in (images, test_images))
+        sizes = f"{size} pixels in the training file, {test_size} in the test file"
+        raise DataError(f"the images of {dataset} in {data_dir} differ in size: {sizes}")
     mean, std = pixel_statistics(images)
     if std == 0:
-        raise DataError(
-            f"the training images of {dataset} in {data_dir} have no content: every pixel is "
-            f"{round(255 * mean)}; replace them"
-        )
+        fault = f"have no content: every pixel is {round(255 * mean)}"
+        raise DataError(f"the training images of {dataset} in {data_dir} {fault}; replace them")
     train_set = ImageDataset(images, labels, mean, std, AUGMENTATIONS[augment], seed)
     test_set = ImageDataset(test_images, test_labels, mean, std)
-    if data_on == "auto":
-        data_on = (
-            "device" if fits_in_memory(device, images.numel() + test_images.numel()) else "host"
-        )
-    if data_on == "device":
+    num_bytes = images.numel() + test_images.numel()
+    if data_on == "device" or (data_on == "auto" and fits_in_memory(device, num_bytes)):
         train_set, test_set = train_set.to(device), test_set.to(device)
     return train_set, test_set, classes
-
-
-def _size(images: torch.Tensor) -> str:
-    return "x".join(map(str, images.shape[1:]))
 
 
 def get_emnist_dataloaders(
@@ -86,14 +72,10 @@ def get_emnist_dataloaders(
 ) -> tuple[DataLoader, DataLoader, int, dict[str, int]]:
     """Make loaders over the whole training file and the whole test file of a data set.
 
-    Args:
-        data_dir: the folder of all data sets; missing files are downloaded into it.
+    Args as in load_datasets, and:
         batch_size: images in a batch.
         num_workers: no more worker processes than this; batches come from memory, so none start.
-        emnist_split: a key of EMNIST_CLASSES; for emnist and glyphs.
-        dataset: one of DATASETS.
-        augment: a key of AUGMENTATIONS; for training images only.
-        seed: of the order of the training images and of their augmentation.
+        seed: of the order of the training images, too.
 
     Returns:
         train_loader: images float32 (N, 1, H, W) and labels int64 (N,), shuffled at each pass.
@@ -102,15 +84,10 @@ def get_emnist_dataloaders(
         class_to_idx: from a class's character ("A") or name to its label.
 
     Raises:
-        InputError: no such data set, split or augmentation.
-        DataError: the files are missing or corrupt.
+        InputError, DataError: as in load_datasets.
     """
-    train_set, test_set, classes = load_datasets(
-        dataset, data_dir, emnist_split, augment=augment, seed=seed
-    )
-    return (
-        ImageLoader(train_set, batch_size, seed),
-        ImageLoader(test_set, batch_size),
-        len(classes),
-        {name: label for label, name in enumerate(classes)},
-    )
+    train_set, test_set, classes = load_datasets(dataset, data_dir, emnist_split, augment, seed)
+    train_loader = ImageLoader(train_set, batch_size, seed)
+    test_loader = ImageLoader(test_set, batch_size)
+    class_to_idx = {name: label for label, name in enumerate(classes)}
+    return train_loader, test_loader, len(classes), class_to_idx

@@ -19,14 +19,10 @@ def check(arch: str, tensorboard: bool) -> None:
 
 
 def import_extra(module: str, wanted_by: str) -> ModuleType:
-    """Import a module of an optional package.
-
-    Args:
-        module: its full name, which begins with the package's.
-        wanted_by: the flag or command that needs it.
+    """Import a module of an optional package by its full name.
 
     Raises:
-        InputError: the package is not installed.
+        InputError: the package, which `wanted_by`, a flag or a command, needs is not installed.
     """
     package = module.partition(".")[0]
     if package == "timm":  # imports torchvision itself
@@ -53,9 +49,8 @@ def import_torchvision(wanted_by: str = "this program") -> ModuleType:
     try:
         return importlib.import_module("torchvision")
     except ImportError as error:
-        raise InputError(
-            f"{wanted_by} needs the package torchvision: pip install torchvision"
-        ) from error
+        reason = f"{wanted_by} needs the package torchvision: pip install torchvision"
+        raise InputError(reason) from error
     except RuntimeError as error:
         if "torchvision::nms" not in str(error):
             raise

@@ -31,7 +31,6 @@ def replace_file(path: Path, keep: Path | None = None) -> Iterator[BinaryIO]:
     folder is made. What killed writers of `path` left half-written is removed.
 
     Args:
-        path: the file to replace.
         keep: new path of the file that was at `path`; None to drop it.
 
     Raises:
@@ -64,11 +63,7 @@ def replace_file(path: Path, keep: Path | None = None) -> Iterator[BinaryIO]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, where they are not there yet.
-
-    Raises:
-        WriteError: it cannot be made.
-    """
+    """Make a folder and those above it; raise WriteError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -79,11 +74,7 @@ def remove_parts(folder: Path, name: str | None = None) -> None:
     """Remove the half-written files of killed writers; those of running ones stay.
 
     A writer locks its file for as long as it writes. Where files cannot be locked, those that
-    changed within a day stay.
-
-    Args:
-        folder: where to look.
-        name: of the file that was to be written; None for any.
+    changed within a day stay. `name` is of the file that was to be written; None for any.
     """
     pattern = "*" if name is None else glob.escape(name)
     for part in folder.glob(f".{pattern}.{'[0-9a-f]' * 2 * TOKEN_BYTES}.part"):
@@ -107,12 +98,7 @@ def _create_part(path: Path) -> BinaryIO:
 
 
 def _try_lock(file: BinaryIO) -> bool | None:
-    """Lock an open file without waiting.
-
-    Returns:
-        whether it is locked now; False where another has it locked, None where the system or the
-        file system has no locks.
-    """
+    """Lock an open file: False if another has it locked, None if there are no locks here."""
     if fcntl is None:
         return None
     try:
@@ -127,8 +113,7 @@ def _try_lock(file: BinaryIO) -> bool | None:
 def _sync_folder(folder: Path) -> None:
     """Make a rename survive a power cut, on file systems that can do so.
 
-    Network and FUSE file systems answer EINVAL and the like, Windows opens no folder: there the
-    file itself is on the disk, and its name follows.
+    Network and FUSE file systems answer EINVAL and the like, and Windows opens no folder.
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY)

@@ -4,7 +4,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args
 
-from tinkering.cli.flags import Command, alternatives, find_parameter, parameters_of, refuse_both
+from tinkering.cli.flags import LENGTHS, Command, find_parameter, parameters_of, refuse_both
 from tinkering.cli.values import read_value
 from tinkering.errors import InputError
 
@@ -12,29 +12,23 @@ if TYPE_CHECKING:
     import yaml
 
 PRESETS = Path(__file__).parent / "presets"
+CONFIG_HEADER = """# The flags of this run. To repeat it in another folder:
+# python run_gradient_based.py --config THIS_FILE --save_path ANOTHER_FOLDER
+"""
 
 
 def add_configs(main: Command, values: dict[str, Any]) -> dict[str, Any]:
     """Add the flags of the config and the preset that a command line names.
 
-    Args:
-        main: whose signature defines the flags.
-        values: of the command line, which override the config's, which override the preset's;
-            "config" is a path, "preset" a name.
-
-    Raises:
-        InputError: a file is missing, or holds what would be refused as a flag.
+    The command line overrides the config, which overrides the preset. Raises InputError as
+    read_config does.
     """
-    layers = [values]
-    if "config" in values:
-        layers.insert(0, read_config(main, Path(values["config"])))
-    if "preset" in values:
-        layers.insert(0, read_config(main, PRESETS / f"{values['preset']}.yaml"))
+    files = [PRESETS / f"{values['preset']}.yaml"] if "preset" in values else []
+    files += [Path(values["config"])] if "config" in values else []
     merged: dict[str, Any] = {}
-    for layer in layers:
-        for pair in alternatives(main).items():
-            if layer.keys() & pair:  # it replaces both
-                merged = {name: value for name, value in merged.items() if name not in pair}
+    for layer in (*(read_config(main, file) for file in files), values):
+        if layer.keys() & LENGTHS:  # it replaces both
+            merged = {name: value for name, value in merged.items() if name not in LENGTHS}
         merged |= layer
     return merged
 
@@ -42,12 +36,8 @@ def add_configs(main: Command, values: dict[str, Any]) -> dict[str, Any]:
 def read_config(main: Command, path: Path) -> dict[str, Any]:
     """Read the flags in a YAML file of `flag: value` lines, as strictly as a command line.
 
-    Every value is read from its text, so that `lr: 1e-5` is a number and `run_id: 2024_01` is
-    not, whatever YAML makes of them.
-
-    Raises:
-        InputError: the file is missing or is no such file, names an unknown flag or sets a flag
-            to a wrong value; says the file and the line.
+    Every value is read from its text: to YAML, `lr: 1e-5` is text and `run_id: 2024_01` a number.
+    Raises InputError, which names the line, if one is no valid flag or the file cannot be read.
     """
     import yaml
 
@@ -75,7 +65,7 @@ def read_config(main: Command, path: Path) -> dict[str, Any]:
             if name in values:
                 raise InputError(f"--{name} is given twice")
             values[name] = value
-            refuse_both(main, values)
+            refuse_both(values)
         except InputError as error:
             raise InputError(f"{path}, line {key.start_mark.line + 1}: {error}") from error
     return values
@@ -93,10 +83,7 @@ def config_text(main: Command, flags: dict[str, Any]) -> str:
     }
     # In ASCII: with allow_unicode, PyYAML turns a NEL (U+0085) into a space.
     lines: str = yaml.safe_dump(plain, sort_keys=False, default_flow_style=None)
-    return (
-        "# The flags of this run. To repeat it in another folder:\n"
-        "# python run_gradient_based.py --config THIS_FILE --save_path ANOTHER_FOLDER\n" + lines
-    )
+    return f"{CONFIG_HEADER}{lines}"
 
 
 def _read_line(main: Command, key: "yaml.Node", node: "yaml.Node") -> tuple[str, Any]:
@@ -110,15 +97,10 @@ def _read_line(main: Command, key: "yaml.Node", node: "yaml.Node") -> tuple[str,
         raise InputError(f"--{name} belongs on the command line")
     if node.tag.endswith(":null") and NoneType in get_args(type_):
         return name, None
-    return name, read_value(name, _text(name, node), type_, flag)
-
-
-def _text(name: str, node: "yaml.Node") -> str:
-    if isinstance(node.value, str):
-        return node.value
-    if node.tag.endswith(":seq") and all(isinstance(item.value, str) for item in node.value):
-        return ",".join(item.value for item in node.value)
-    raise InputError(f"--{name} expects one value, or a list of numbers")
+    items = node.value if node.tag.endswith(":seq") else [node]
+    if not all(isinstance(item.value, str) for item in items):
+        raise InputError(f"--{name} expects one value, or a list of numbers")
+    return name, read_value(name, ",".join(item.value for item in items), type_, flag)
 
 
 def free_on_resume(main: Command) -> frozenset[str]:

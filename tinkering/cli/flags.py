@@ -7,6 +7,7 @@ except for one `*names` that collects the words without a flag.
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
@@ -14,18 +15,16 @@ from tinkering.cli.values import Flag, kind_of, read_value, scalar_of
 from tinkering.errors import InputError
 
 Command = Callable[..., None]
+LENGTHS = ("num_total_epochs", "num_total_iterations")  # only one of them may be given
 
 
 def read_flags(main: Command, argv: Sequence[str]) -> dict[str, Any]:
     """Read the values that a command line sets, by parameter name, each of its parameter's type.
 
-    Words without a flag are a tuple under the name of the parameter that collects them.
-
-    Raises:
-        InputError: one line that says what is wrong, and the nearest valid choice.
+    Words without a flag are a tuple under the name of the parameter that collects them. Raises
+    InputError, whose line says what is wrong and names the nearest valid choice.
     """
-    parameters = parameters_of(main)
-    positional = positional_of(main)
+    parameters, positional = parameters_of(main), positional_of(main)
     names = [name for name in parameters if name != positional]
     values: dict[str, Any] = {positional: ()} if positional else {}
     words = list(argv)
@@ -36,10 +35,8 @@ def read_flags(main: Command, argv: Sequence[str]) -> dict[str, Any]:
             values[positional] += (read_value(positional, word, *parameters[positional]),)
             continue
         if not word.startswith("--") or not given:
-            raise InputError(
-                f"unexpected word {word!r}: flags are written --name value"
-                + _nearest(given.lstrip("-"), names)
-            )
+            hint = "flags are written --name value" + _nearest(given.lstrip("-"), names)
+            raise InputError(f"unexpected word {word!r}: {hint}")
         name, negated = find_parameter(given, names)
         if name in values:
             raise InputError(f"--{name} is given twice")
@@ -54,14 +51,13 @@ def read_flags(main: Command, argv: Sequence[str]) -> dict[str, Any]:
         if has_value:
             text = words.pop(0)
         values[name] = read_value(name, text, type_, flag)
-    refuse_both(main, values)
+    refuse_both(values)
     return values
 
 
 def parameters_of(main: Command) -> dict[str, tuple[Any, Flag]]:
     """Return the type and the flag of each parameter."""
-    parameters = inspect.signature(main).parameters.values()
-    return {parameter.name: get_args(parameter.annotation) for parameter in parameters}
+    return {p.name: get_args(p.annotation) for p in inspect.signature(main).parameters.values()}
 
 
 def positional_of(main: Command) -> str:
@@ -70,24 +66,16 @@ def positional_of(main: Command) -> str:
     return next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "")
 
 
-def refuse_both(main: Command, values: Mapping[str, Any]) -> None:
-    """Raise InputError where two of the flags given set the same thing in two ways."""
-    for name, other in alternatives(main).items():
-        if values.get(name) is not None and values.get(other) is not None:
-            raise InputError(f"--{name} and --{other} set the same thing: give one of them")
-
-
-def alternatives(main: Command) -> dict[str, str]:
-    """Return each flag that replaces another, and that other."""
-    flags = {name: flag for name, (_, flag) in parameters_of(main).items()}
-    return {name: flag.instead_of for name, flag in flags.items() if flag.instead_of}
+def refuse_both(values: Mapping[str, Any]) -> None:
+    """Raise InputError where the length of a run is given in two ways."""
+    if all(values.get(name) is not None for name in LENGTHS):
+        raise InputError(f"--{' and --'.join(LENGTHS)} set the same thing: give one of them")
 
 
 def find_parameter(given: str, names: Sequence[str]) -> tuple[str, bool]:
     """Return the parameter that a flag names, and whether the flag negates it (--no-name).
 
-    Raises:
-        InputError: there is none; suggests the nearest.
+    Raises InputError, which suggests the nearest, if there is none.
     """
     name = given.replace("-", "_")
     if name in names:
@@ -107,11 +95,5 @@ def _nearest(name: str, names: Sequence[str]) -> str:
 
 
 def _is_flag(word: str) -> bool:
-    """Whether a word begins a new flag; a negative number is a value."""
-    if not word.startswith("-"):
-        return False
-    try:
-        float(word)
-    except ValueError:
-        return True
-    return False
+    """Whether a word begins a new flag; a negative number does not."""
+    return re.match(r"-(?!\d|\.|inf|nan)", word, re.IGNORECASE) is not None

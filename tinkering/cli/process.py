@@ -5,10 +5,10 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
-from typing import NoReturn, TypeGuard
+from typing import NoReturn
 
 from tinkering.errors import WriteError
 
@@ -33,18 +33,20 @@ def run(work: Callable[[], None]) -> NoReturn:
     """
     _prepare_streams()
     try:
-        with _ctrl_c_raises():
-            try:
-                work()
-            finally:
-                sys.stdout.flush()
+        handler = signal.signal(signal.SIGINT, _interrupt)  # so that work can clean up its files
+        try:
+            work()
+        finally:
+            signal.signal(signal.SIGINT, handler)
+            sys.stdout.flush()
     except KeyboardInterrupt as stop:
         fail(str(stop) or CTRL_C, getattr(stop, "exit_code", CTRL_C_EXIT_CODE))
     except BrokenPipeError:  # the reader, `| head` for one, has seen enough
         _discard_broken_output()
         sys.exit(128 + 13)  # as a program ended by SIGPIPE
     except Exception as error:
-        if _is_output_failure(error):
+        # An error of a file names the file; that of a standard stream has no name.
+        if isinstance(error, OSError) and not error.filename and error.errno in DISK_FAILURES:
             fail(f"cannot write the output: {error.strerror}", WriteError.exit_code)
         exit_code = getattr(error, "exit_code", None)
         _exit_if_reported_elsewhere(exit_code or 1)
@@ -52,16 +54,6 @@ def run(work: Callable[[], None]) -> NoReturn:
             raise
         fail(str(error), exit_code)
     sys.exit(0)
-
-
-@contextmanager
-def _ctrl_c_raises() -> Iterator[None]:
-    """Make Ctrl-C raise KeyboardInterrupt inside the context, so that files are cleaned up."""
-    handler = signal.signal(signal.SIGINT, _interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
 
 
 def _exit(*_: object) -> None:
@@ -79,10 +71,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _prepare_streams() -> None:
-    """Make every line printable: escape what the encoding lacks, discard if the stream is closed.
-
-    A stream is closed by the shell's `>&-`.
-    """
+    """Escape what the encoding of a stream lacks; open the null device for a closed one (`>&-`)."""
     for name in ("stdin", "stdout", "stderr"):  # in this order, each gets its own descriptor
         stream = getattr(sys, name)
         if stream is None:
@@ -92,19 +81,8 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _is_output_failure(error: Exception) -> TypeGuard[OSError]:
-    """Whether an error is that of a standard stream on a full or failing disk.
-
-    An error of a file names the file; that of a stream has no name.
-    """
-    return isinstance(error, OSError) and error.filename is None and error.errno in DISK_FAILURES
-
-
 def _discard_broken_output() -> None:
-    """Redirect the standard streams that cannot be written to the null device.
-
-    Otherwise the interpreter, which flushes them at its exit, fails once more.
-    """
+    """Redirect streams that cannot be written to the null device: exiting flushes them again."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

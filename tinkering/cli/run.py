@@ -15,15 +15,13 @@ from typing import Any, NamedTuple, NoReturn
 
 from tinkering.cli import process
 from tinkering.cli.flags import Command, parameters_of, positional_of, read_flags
-from tinkering.cli.values import PAIR, Flag, choices_of, range_of, scalar_of
+from tinkering.cli.values import SCALARS, Flag, choices_of, range_of, scalar_of
 
 
 def run(main: Command, argv: Sequence[str] | None = None) -> NoReturn:
-    """Check the command line against main's signature, call main, and exit.
+    """Check a command line (None: this process's own) against main's signature, call it, and exit.
 
-    Args:
-        main: annotated as tinkering.cli.flags says.
-        argv: the words of the command line; None for this process's own.
+    main is annotated as tinkering.cli.flags says.
     """
     words = sys.argv[1:] if argv is None else argv
     process.run(lambda: _run(main, words))
@@ -35,6 +33,10 @@ def _run(main: Command, argv: Sequence[str]) -> None:
         return
     values = read_flags(main, argv)
     try:
+        if values.keys() & {"config", "preset"}:
+            from tinkering.cli.configs import add_configs
+
+            values = add_configs(main, values)
         _call(main, values)
     except Exception as error:
         if values.get("traceback") and hasattr(error, "exit_code"):
@@ -44,10 +46,6 @@ def _run(main: Command, argv: Sequence[str]) -> None:
 
 def _call(main: Command, values: dict[str, Any]) -> None:
     """Have Fire call main with checked values."""
-    if values.keys() & {"config", "preset"}:
-        from tinkering.cli.configs import add_configs
-
-        values = add_configs(main, values)
     import fire
     import rich.traceback
     from fire.decorators import SetParseFn
@@ -71,28 +69,22 @@ class Row(NamedTuple):
 
 def describe(main: Command) -> list[Row]:
     """Describe every flag of main's signature."""
-    defaults = {name: p.default for name, p in inspect.signature(main).parameters.items()}
-    return [
-        Row(
-            name,
-            flag.none_means if defaults[name] is None else str(defaults[name]),
-            _values(type_, flag),
-            flag.help,
-        )
-        for name, (type_, flag) in parameters_of(main).items()
-        if name != positional_of(main)
-    ]
+    rows = []
+    for name, (type_, flag) in parameters_of(main).items():
+        if name != positional_of(main):
+            default = inspect.signature(main).parameters[name].default
+            shown = flag.none_means if default is None else str(default)
+            rows.append(Row(name, shown, _values(type_, flag), flag.help))
+    return rows
 
 
 def _values(type_: Any, flag: Flag) -> str:
     """Describe the type and the range of a flag in a few characters."""
-    names = {int: "int", float: "float", bool: "yes or no", str: "text", PAIR: "float,float"}
-    scalar = scalar_of(type_)
+    scalar, choices = scalar_of(type_), choices_of(type_)
     if scalar is None:
-        return ", ".join(choices_of(type_))
-    name = "file name" if flag.is_file_name else "path" if flag.is_path else names[scalar]
-    text = f"{name} {range_of(flag)}".rstrip()
-    return " or ".join([text, *choices_of(type_)])
+        return ", ".join(choices)
+    name = "file name" if flag.is_file_name else "path" if flag.is_path else SCALARS[scalar].name
+    return " or ".join([f"{name} {range_of(flag)}".rstrip(), *choices])
 
 
 def help_text(main: Command) -> str:

@@ -1,32 +1,21 @@
 """The value of one flag: its description, and the conversion from text with its checks."""
 
 import difflib
+import fnmatch
 import math
 import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from tinkering.errors import InputError
 
 FILE_NAME = re.compile(r"\w[\w.+=@-]*")
-# File systems allow 255 bytes. The rest is for what a run appends to its names: a prefix, a date,
-# an ending, the random part of a temporary name.
-MAX_NAME_BYTES = 180
+MAX_NAME_BYTES = 180  # of the 255 that file systems allow; a run adds dates and endings
 MAX_INT = 2**31 - 1  # of flags without a maximum of their own
-PAIR = tuple[float, float]
-KINDS: dict[Any, str] = {
-    int: "a whole number",
-    float: "a number",
-    bool: "yes or no",
-    str: "text",
-    PAIR: "two numbers with a comma between",
-}
-BOOLEANS = {
-    **dict.fromkeys(("true", "yes", "on", "1"), True),
-    **dict.fromkeys(("false", "no", "off", "0"), False),
-}
+BOOLEANS = dict.fromkeys(("true", "yes", "on", "1"), True)
+BOOLEANS |= dict.fromkeys(("false", "no", "off", "0"), False)
 
 
 @dataclass(frozen=True)
@@ -39,24 +28,15 @@ class Flag:
     above: float = -math.inf  # an exclusive minimum
     is_file_name: bool = False  # one name, without a folder
     is_path: bool = False  # a leading ~ is the user's home folder
-    instead_of: str = ""  # the flag that sets the same thing in another way
-    none_means: str = ""  # for the help
+    none_means: str = "none"  # for the help
     free_on_resume: bool = False  # may differ when a run is resumed: the result stays the same
     in_config: bool = True  # may be set by a config, and is written into a run's config
 
 
 def read_value(name: str, text: str, type_: Any, flag: Flag) -> Any:
-    """Convert the text given for a flag to the flag's type, and check it.
+    """Convert the text given for a flag, on a command line or in a config, and check it.
 
-    Args:
-        name: of the flag, for messages.
-        text: as on the command line or in a config.
-        type_: int, float, bool, str, a pair of floats, a Literal, or a union with a Literal or
-            None.
-        flag: its range and properties.
-
-    Raises:
-        InputError: the text is no such value, or is out of range.
+    Raises InputError if the text is no such value or is out of range; it starts with --name.
     """
     if not text.strip():
         raise InputError(f"--{name} needs a value: {kind_of(type_)}")
@@ -79,11 +59,8 @@ def choices_of(type_: Any) -> list[str]:
 
 
 def scalar_of(type_: Any) -> Any:
-    """Return the type, or the part of a union, that is int, float, bool, str or a pair.
-
-    None where there is none, as in a Literal.
-    """
-    return next((part for part in (type_, *get_args(type_)) if part in _READERS), None)
+    """Return the key of SCALARS that is the type or a part of a union; None for a Literal."""
+    return next((part for part in (type_, *get_args(type_)) if part in SCALARS), None)
 
 
 def kind_of(type_: Any) -> str:
@@ -91,7 +68,7 @@ def kind_of(type_: Any) -> str:
     choices, scalar = choices_of(type_), scalar_of(type_)
     if scalar is None:
         return "one of " + ", ".join(choices)
-    return " or ".join([KINDS[scalar], *choices])
+    return " or ".join([SCALARS[scalar].kind, *choices])
 
 
 def range_of(flag: Flag) -> str:
@@ -106,12 +83,12 @@ def range_of(flag: Flag) -> str:
 
 def _convert(name: str, text: str, type_: Any) -> Any:
     choices, scalar = choices_of(type_), scalar_of(type_)
-    if text in choices or any(_has_prefix(choice, text) for choice in choices):
+    if any(fnmatch.fnmatchcase(text, choice.replace("NAME", "?*")) for choice in choices):
         return text
     try:
         if scalar:
-            return _READERS[scalar](text)
-    except ValueError:
+            return SCALARS[scalar].read(text)
+    except (ValueError, KeyError):
         pass
     hint = ""
     if near := difflib.get_close_matches(text.lower(), choices, n=1, cutoff=0.5):
@@ -119,11 +96,6 @@ def _convert(name: str, text: str, type_: Any) -> Any:
     elif scalar in (int, float) and "," in text:
         hint = "; decimals are written with a point, and thousands without a comma"
     raise InputError(f"--{name} {text}: expected {kind_of(type_)}{hint}")
-
-
-def _has_prefix(choice: str, text: str) -> bool:
-    prefix = choice.removesuffix("NAME")
-    return prefix.endswith(":") and text.startswith(prefix) and text != prefix
 
 
 def _read_int(text: str) -> int:
@@ -148,18 +120,20 @@ def _read_pair(text: str) -> tuple[float, float]:
     return _read_float(first), _read_float(second)
 
 
-def _read_bool(text: str) -> bool:
-    if text.lower() not in BOOLEANS:
-        raise ValueError(text)
-    return BOOLEANS[text.lower()]
+class Scalar(NamedTuple):
+    """A type of values: its name in the help, its name in messages, and its conversion."""
+
+    name: str
+    kind: str
+    read: Callable[[str], Any]
 
 
-_READERS: dict[Any, Callable[[str], Any]] = {
-    int: _read_int,
-    float: _read_float,
-    bool: _read_bool,
-    str: str,
-    PAIR: _read_pair,
+SCALARS: dict[Any, Scalar] = {
+    int: Scalar("int", "a whole number", _read_int),
+    float: Scalar("float", "a number", _read_float),
+    bool: Scalar("yes or no", "yes or no", lambda text: BOOLEANS[text.lower()]),
+    str: Scalar("text", "text", str),
+    tuple[float, float]: Scalar("float,float", "two numbers with a comma between", _read_pair),
 }
 
 
@@ -170,15 +144,11 @@ def _check_text(name: str, text: str, flag: Flag) -> str:
             raise InputError(f"--{name} {text!r}: a path has no null characters")
         return os.path.expanduser(text)
     if flag.is_file_name and not FILE_NAME.fullmatch(text):
-        raise InputError(
-            f"--{name} {text!r}: expected a file name of letters, digits and . _ + = @ -, "
-            "without a folder"
-        )
-    if flag.is_file_name and len(text.encode()) > MAX_NAME_BYTES:
-        raise InputError(
-            f"--{name} {text[:20]}...: the name has {len(text.encode())} bytes, "
-            f"at most {MAX_NAME_BYTES} are allowed"
-        )
+        expected = "a file name of letters, digits and . _ + = @ -, without a folder"
+        raise InputError(f"--{name} {text!r}: expected {expected}")
+    if flag.is_file_name and (num_bytes := len(text.encode())) > MAX_NAME_BYTES:
+        problem = f"the name has {num_bytes} bytes, at most {MAX_NAME_BYTES} are allowed"
+        raise InputError(f"--{name} {text[:20]}...: {problem}")
     return text
 
 

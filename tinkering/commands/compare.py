@@ -1,46 +1,35 @@
 """Compare runs: their scores, the flags in which they differ, and their curves."""
 
-import dataclasses
 import json
 import math
 import os
 import statistics
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
 
 from tinkering.cli.values import Flag
 from tinkering.errors import InputError
-from tinkering.runs.metrics import read_metrics
+from tinkering.runs.metrics import EXAMPLE, read_metrics
 
 RUN_NAMES = ("run_id", "save_path", "model_name")  # flags that differ between any two runs
-HEADER = (
-    *("run", "data set", "network", "parameters", "optimizer", "steps"),
-    *("best validation", "at step", "test", "seconds", "images/s"),
-)
 MISSING = "-"
 
 # Entries of results.json that are read here, and their types.
-NUMBERS = (
-    *("num_parameters", "num_steps", "best_val_accuracy", "best_step"),
-    *("test_accuracy", "train_seconds", "images_per_second"),
-)
+NUMBERS: tuple[str, ...] = ("num_parameters", "num_steps", "best_val_accuracy", "best_step")
+NUMBERS += ("test_accuracy", "train_seconds", "images_per_second")
 RESULT_TYPES = dict.fromkeys(NUMBERS, int | float | None) | {"flags": dict | None}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Run:
-    """The contents of the folder of a run.
+    """The contents of the folder of a run."""
 
-    Args:
-        metrics: the rows of metrics.csv.
-        results: of results.json; empty before the run has ended.
-        flags: of the command line.
-    """
-
-    metrics: list[dict[str, str]]
-    results: dict[str, Any]
+    metrics: list[dict[str, str]]  # the rows of metrics.csv
+    results: dict[str, Any]  # of results.json; empty before the run has ended
     flags: dict[str, Any]
 
     @property
@@ -55,11 +44,10 @@ class Run:
 
 
 def compare(
-    *runs: Annotated[str, Flag("folder of a run, such as saved_models/resnet_emnist")],
+    *runs: Annotated[str, Flag(f"folder of a run, such as {EXAMPLE}")],
     plot_file: Annotated[str, Flag("PNG file for the plot of the curves")] = "comparison.png",
 ) -> None:
-    """Compare runs: print a table of their scores and speeds and the flags in which they differ,
-    and plot their validation accuracies over steps.
+    """Compare runs in a table, by the flags in which they differ, and in a plot of accuracy.
 
     usage: python -m tinkering compare RUN ... [--plot_file comparison.png]
 
@@ -68,12 +56,13 @@ def compare(
     from tinkering.reporting.plots import draw_comparison
 
     if not runs:
-        raise InputError("name at least one run, such as saved_models/resnet_emnist")
+        raise InputError(f"name at least one run, such as {EXAMPLE}")
     if Path(plot_file).suffix.lower() != ".png":
         raise InputError(f"--plot_file {plot_file}: the name of the plot must end in .png")
     folders = {Path(os.path.realpath(run)): Path(run) for run in runs}  # without duplicates
     found = dict(zip(short_names([*folders]), map(read_run, folders.values()), strict=True))
-    _print_table([HEADER, *([name, *summary(run)] for name, run in found.items())])
+    rows = [{"run": name} | summary(run) for name, run in found.items()]
+    _print_table([[*rows[0]], *([*row.values()] for row in rows)])
     for name, run in found.items():
         if note := run.results.get("note"):
             print(f"the scores of {name} are {note}")
@@ -86,11 +75,7 @@ def compare(
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:
-    """A printable name for each folder: as many of its last parts as make it unique.
-
-    Args:
-        folders: absolute paths, all different.
-    """
+    """A printable name for each of different folders: as many last parts as make it unique."""
     names = []
     for folder in folders:
         others = [other.parts for other in folders if other != folder]
@@ -103,25 +88,19 @@ def short_names(folders: Sequence[Path]) -> list[str]:
 
 
 def read_run(folder: Path) -> Run:
-    """Read the folder of a run.
-
-    Raises:
-        InputError: it is not the folder of a run, or a file in it is damaged.
-    """
+    """Read the folder of a run; raises InputError if it is none, or if a file is damaged."""
     import yaml
 
     metrics = read_metrics(folder)
     results = _read(folder / "results.json", json.loads)
     for name, type_ in RESULT_TYPES.items():
         if not isinstance(value := results.get(name), type_):
-            raise InputError(
-                f"{folder / 'results.json'} is damaged: {name} is {value!r}; move it away"
-            )
+            damage = f"{name} is {value!r}"
+            raise InputError(f"{folder / 'results.json'} is damaged: {damage}; move it away")
     flags = _read(folder / "config.yaml", yaml.safe_load) or results.get("flags") or {}
     run = Run(metrics, results, flags)
-    if (results.get("num_steps") or run.num_steps) < run.num_steps:  # it was continued since
-        return dataclasses.replace(run, results={})
-    return run
+    is_outdated = (results.get("num_steps") or run.num_steps) < run.num_steps
+    return Run(metrics, {}, flags) if is_outdated else run  # the run was continued since
 
 
 def _read(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
@@ -139,27 +118,25 @@ def _read(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
     return {str(name): value for name, value in content.items()}
 
 
-def summary(run: Run) -> list[str]:
-    """The cells of a run below HEADER, after its name."""
+def summary(run: Run) -> dict[str, str]:
+    """The scores and the speed of a run, by headings."""
     results, flags = run.results, run.flags
-    best_step, best_accuracy = max(
-        run.curve("val_accuracy"), key=lambda point: point[1], default=(None, None)
-    )
-    seconds = max((value for _, value in run.curve("seconds")), default=None)
+    best = max(run.curve("val_accuracy"), key=itemgetter(1), default=(None, None))
+    _, seconds = max(run.curve("seconds"), default=(None, None))
     speeds = [value for _, value in run.curve("images_per_second")]
     speed = statistics.fmean(speeds) if speeds else None
-    return [
-        _data_set(flags),
-        str(flags.get("arch", MISSING)),
-        _format(results.get("num_parameters"), ","),
-        str(flags.get("optimizer", MISSING)),
-        _steps(run),
-        _format(results.get("best_val_accuracy", best_accuracy), ".2%"),
-        _format(results.get("best_step", best_step), ","),
-        _format(results.get("test_accuracy"), ".2%"),
-        _format(results.get("train_seconds", seconds), ",.0f"),
-        _format(results.get("images_per_second", speed), ",.0f"),
-    ]
+    return {
+        "data set": _data_set(flags),
+        "network": str(flags.get("arch", MISSING)),
+        "parameters": _format(results.get("num_parameters"), ","),
+        "optimizer": str(flags.get("optimizer", MISSING)),
+        "steps": _steps(run),
+        "best validation": _format(results.get("best_val_accuracy", best[1]), ".2%"),
+        "at step": _format(results.get("best_step", best[0]), ","),
+        "test": _format(results.get("test_accuracy"), ".2%"),
+        "seconds": _format(results.get("train_seconds", seconds), ",.0f"),
+        "images/s": _format(results.get("images_per_second", speed), ",.0f"),
+    }
 
 
 def _data_set(flags: dict[str, Any]) -> str:
@@ -185,14 +162,12 @@ def _print_differences(runs: dict[str, Run]) -> None:
     flags = dict.fromkeys(name for run in runs.values() for name in run.flags)
     rows = [[name, *(_flag_text(run.flags, name) for run in runs.values())] for name in flags]
     differing = [row for row in rows if row[0] not in RUN_NAMES and len(set(row[1:])) > 1]
-    table = [["flag", *runs], *differing]
     if not differing:
         print("no flags differ")
     elif len(runs) > len(differing):
-        table[0][0] = "run"
-        _print_table(_transpose(table))
+        _print_table(_transpose([["run", *runs], *differing]))
     else:
-        _print_table(table)
+        _print_table([["flag", *runs], *differing])
 
 
 def _flag_text(flags: dict[str, Any], name: str) -> str:
@@ -215,10 +190,9 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
 
     in_terminal = sys.stdout.isatty()
-    width = None if in_terminal else 100_000
-    console = Console(
-        force_terminal=in_terminal, width=width, markup=False, emoji=False, highlight=False
-    )
+    console = Console(force_terminal=in_terminal, markup=False, emoji=False, highlight=False)
+    if not in_terminal:
+        console.width = 100_000
     if sum(max(map(len, cells)) + 3 for cells in _transpose(rows)) > console.width:
         rows = _transpose(rows)
     table = Table(box=box.SIMPLE_HEAD if in_terminal else None, pad_edge=False)

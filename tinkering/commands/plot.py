@@ -5,12 +5,10 @@ from typing import Annotated
 
 from tinkering.cli.values import Flag
 from tinkering.errors import InputError
-from tinkering.runs.metrics import read_metrics
+from tinkering.runs.metrics import EXAMPLE, read_metrics
 
 
-def plot(
-    *runs: Annotated[str, Flag("folder of a run, such as saved_models/resnet_emnist")],
-) -> None:
+def plot(*runs: Annotated[str, Flag(f"folder of a run, such as {EXAMPLE}")]) -> None:
     """Draw the loss and the accuracy of runs, over steps and over epochs.
 
     usage: python -m tinkering plot RUN ...
@@ -21,7 +19,7 @@ def plot(
     from tinkering.reporting.plots import draw_batch_metrics, draw_epoch_metrics
 
     if not runs:
-        raise InputError("name at least one run, such as saved_models/resnet_emnist")
+        raise InputError(f"name at least one run, such as {EXAMPLE}")
     metrics = {Path(run): read_metrics(Path(run)) for run in runs}  # all before any is drawn
     for folder, rows in metrics.items():
         plots = folder / "plots"

@@ -1,6 +1,5 @@
 """Verify that a run killed in the middle ends bit for bit as one that was not interrupted."""
 
-import csv
 import functools
 import signal
 import subprocess
@@ -8,17 +7,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from run_gradient_based import main
 from tinkering.cli.process import fail
 from tinkering.errors import InputError
+from tinkering.runs.layout import RunFiles
 from tinkering.runs.metrics import TIMED
-
-if TYPE_CHECKING:
-    from tinkering.runs.layout import RunFiles
 
 DEFAULTS = {"num_total_iterations": 300, "eval_interval_iters": 100, "plots": False}
 CHOSEN = ("save_path", "run_id", "model_name", "resume", "max_minutes", "checkpoint_interval_iters")
@@ -33,41 +29,36 @@ class VerificationError(Exception):
 
 @functools.wraps(main, assigned=())  # it accepts the flags of main, but has its own docstring
 def verify_resume(**flags: Any) -> None:
-    """Train with these flags without interruption, then again with a SIGKILL in the middle, and
-    compare weights, optimizer, random states, metrics and best checkpoint bit by bit.
+    """Train with and without a SIGKILL in the middle, and compare the two runs bit by bit.
+
+    Compared are weights, optimizer, random states, metrics and the best checkpoint.
 
     usage: python -m tinkering verify-resume [--flag value | --flag=value] ...
 
     The flags are those of run_gradient_based.py; the default is 300 steps. All files are written
     to a temporary folder. Exit code 0: identical; 1: not identical; that of a run that fails.
     """
-    signal.signal(signal.SIGTERM, _end_by_signal)
+    # SystemExit ends the training process and removes the folder.
+    signal.signal(signal.SIGTERM, lambda number, _: fail("stopped by SIGTERM", 128 + number))
     flags = DEFAULTS | _training_flags(flags)
     with tempfile.TemporaryDirectory() as folder:
         straight, killed = (run_files(Path(folder, name)) for name in ("straight", "killed"))
         print(f"training {flags['num_total_iterations']} steps without interruption", flush=True)
         _train(flags, straight)
         # Patience may have ended the run before its last step.
-        flags["checkpoint_interval_iters"] = max(1, last_step(straight) // 2)
-        _train_and_kill(flags, killed)
-        print(f"killed a second run after step {last_step(killed)}; resuming it", flush=True)
+        last_step = load_state(straight)["loop"]["step"]
+        flags["checkpoint_interval_iters"] = max(1, last_step // 2)
+        _train(flags, killed, kill=True)
+        step = load_state(killed)["loop"]["step"]
+        print(f"killed a second run after step {step}; resuming it", flush=True)
         _train(flags, killed)
         if difference := first_difference(straight, killed):
             raise VerificationError(f"not identical: {difference}")
     print("identical: weights, optimizer, random states, metrics and best checkpoint")
 
 
-def _end_by_signal(number: int, _frame: object) -> None:
-    """Raise SystemExit, so that the training process is ended and the folder is removed."""
-    fail("stopped by SIGTERM", 128 + number)
-
-
 def _training_flags(flags: dict[str, Any]) -> dict[str, Any]:
-    """The flags to train with; those of a preset or a config are among the flags already.
-
-    Raises:
-        InputError: a flag leaves nothing to verify, or is chosen by verify-resume itself.
-    """
+    """Return the flags to train with; raises InputError if they leave nothing to verify."""
     if flags.get("dry_run"):
         raise InputError("--dry_run does not train, so that nothing can be resumed; leave it out")
     chosen = [name for name in CHOSEN if name in flags]
@@ -76,79 +67,49 @@ def _training_flags(flags: dict[str, Any]) -> dict[str, Any]:
     if flags.get("num_total_epochs"):
         raise InputError("verify-resume counts in steps: give it --num_total_iterations")
     if flags.get("num_total_iterations", 2) < 2:
-        raise InputError(
-            "--num_total_iterations 1: verify-resume kills the run between two steps; "
-            "give it at least 2"
-        )
+        raise InputError("--num_total_iterations 1 leaves no step to resume; give it at least 2")
+    # The flags of a preset or a config are among the flags already.
     return {name: flags[name] for name in flags if name not in (*CHOSEN, "config", "preset")}
 
 
-def _train(flags: dict[str, Any], files: "RunFiles") -> None:
-    """Train to the end in a process of its own."""
-    with _training_process(flags, files) as process:
-        _check_exit_code(process.wait())
-
-
-def _train_and_kill(flags: dict[str, Any], files: "RunFiles") -> None:
-    """Train in a process of its own, and kill it once it has saved its state."""
-    with _training_process(flags, files) as process:
-        while not files.state.exists() and process.poll() is None:
-            time.sleep(0.001)
-        if (exit_code := process.poll()) is not None:
-            _check_exit_code(exit_code)
-            raise VerificationError("the run ended before it could be killed; give it more steps")
-
-
-@contextmanager
-def _training_process(
-    flags: dict[str, Any], files: "RunFiles"
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that trains with these flags; it is killed when the block ends."""
+def _train(flags: dict[str, Any], files: RunFiles, kill: bool = False) -> None:
+    """Train in a process of its own, to the end or until it is killed at its first saved state."""
     flags = flags | {"save_path": files.save_path, "run_id": files.run_id}
     words = [f"--{name}={value}" for name, value in flags.items() if value is not None]
     command = [sys.executable, "-m", main.__module__, *words]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
-            yield process
+            while kill and not files.state.exists() and process.poll() is None:
+                time.sleep(0.001)
+            exit_code = process.poll() if kill else process.wait()
         finally:
             process.kill()
-
-
-def _check_exit_code(exit_code: int) -> None:
-    """End with the exit code of a run that failed; it has printed its error."""
+    if exit_code is None:
+        return  # it has been killed
     if exit_code < 0:
         raise VerificationError(f"a training run was ended by signal {-exit_code}")
     if exit_code > 0:
-        sys.exit(exit_code)
+        sys.exit(exit_code)  # the run has printed its error
+    if kill:
+        raise VerificationError("the run ended before it could be killed; give it more steps")
 
 
-def run_files(save_path: Path) -> "RunFiles":
+def run_files(save_path: Path) -> RunFiles:
     """Return the files of the run in one of the folders that are compared."""
-    from tinkering.runs.layout import RunFiles
-
     return RunFiles(save_path, RUN_ID, f"{RUN_ID}.pt")
 
 
-def load_state(files: "RunFiles") -> dict[str, Any]:
+def load_state(files: RunFiles) -> dict[str, Any]:
     """Read a run's newest state file that is whole."""
     from tinkering.runs.state import StateFile
 
     return StateFile(files.state, files.previous_state).load().content
 
 
-def last_step(files: "RunFiles") -> int:
-    """Return the number of steps completed in the newest state file."""
-    step: int = load_state(files)["loop"]["step"]
-    return step
-
-
-def first_difference(one: "RunFiles", other: "RunFiles") -> str:
-    """Return the name of the first entry in which two runs differ.
+def first_difference(one: RunFiles, other: RunFiles) -> str:
+    """Return the first entry in which two runs differ, as "model.conv1.weight"; "" without any.
 
     Compared are the newest state files and metrics.csv, without times and flags.
-
-    Returns:
-        a name such as "model.conv1.weight" or "metrics.csv"; "" if nothing differs.
     """
     left, right = dict(_leaves(load_state(one))), dict(_leaves(load_state(other)))
     for name in {**left, **right}:  # in the order of the file
@@ -157,10 +118,10 @@ def first_difference(one: "RunFiles", other: "RunFiles") -> str:
     return "" if repeatable_metrics(one) == repeatable_metrics(other) else "metrics.csv"
 
 
-def repeatable_metrics(files: "RunFiles") -> list[list[str]]:
+def repeatable_metrics(files: RunFiles) -> list[list[str]]:
     """Read the lines of metrics.csv, header first, without the columns of times."""
-    with files.metrics.open(newline="") as file:
-        return [row[: -len(TIMED)] for row in csv.reader(file)]
+    lines = files.metrics.read_text().splitlines()
+    return [line.split(",")[: -len(TIMED)] for line in lines]
 
 
 def _leaves(tree: object, name: str = "") -> Iterator[tuple[str, object]]:

@@ -10,11 +10,10 @@ from pathlib import Path, PurePosixPath
 
 from tinkering.errors import DataError
 
-# What gzip and zipfile raise; the last three for impossible offsets, names and versions.
-DAMAGED = (
-    *(EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile),
-    *(ValueError, OverflowError, NotImplementedError),
-)
+# What gzip and zipfile raise: for damage that they know, and for offsets, names and versions that
+# are impossible.
+FORMAT_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
+HEADER_ERRORS = (ValueError, OverflowError, NotImplementedError)
 
 
 @contextmanager
@@ -22,7 +21,7 @@ def reading_errors(path: Path) -> Iterator[None]:
     """Turn errors of reading and unpacking into a DataError."""
     try:
         yield
-    except DAMAGED as error:
+    except FORMAT_ERRORS + HEADER_ERRORS as error:
         raise DataError(
             f"{path} is damaged ({_cause(error)}); delete it and run again, or replace it"
         ) from error

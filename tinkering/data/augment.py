@@ -18,8 +18,7 @@ def random_affine(images: Tensor, numbers: Tensor) -> Tensor:
 
     Args:
         images: float (N, C, H, W), square, black being 0.
-        numbers: float32 (N, 6), uniform in -1..1, where -1 and 1 are the ends of the ranges
-            above.
+        numbers: float32 (N, 6), uniform in -1..1, the ends of the ranges above.
 
     Returns:
         the same shape and dtype.
@@ -32,13 +31,9 @@ def random_affine(images: Tensor, numbers: Tensor) -> Tensor:
     # image's side: shift + rotation @ shearing @ scaling.
     scale_x, scale_y = 1 + SCALE * scale_x, 1 + SCALE * scale_y
     shift = 2 * SHIFT / images.shape[-1]
-    matrix = torch.stack(
-        [
-            *(cos * scale_x, (cos * shear - sin) * scale_y, shift * shift_x),
-            *(sin * scale_x, (sin * shear + cos) * scale_y, shift * shift_y),
-        ],
-        dim=1,
-    ).view(-1, 2, 3)  # (N, 2, 3)
+    x_row = [cos * scale_x, (cos * shear - sin) * scale_y, shift * shift_x]
+    y_row = [sin * scale_x, (sin * shear + cos) * scale_y, shift * shift_y]
+    matrix = torch.stack(x_row + y_row, dim=1).view(-1, 2, 3)  # (N, 2, 3)
     matrix = matrix.to(images.device, non_blocking=True)
     grid = functional.affine_grid(matrix, list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, align_corners=False)

@@ -6,6 +6,7 @@ content; other sizes, and whatever is in EMNIST's format, are a user's own data.
 """
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,7 @@ def load_images(
         data_dir: the folder of all data sets; `~` is the user's home.
         emnist_split: a key of EMNIST_CLASSES; for emnist and glyphs.
         part: "train" or "test".
-        may_write: whether what is downloaded, unpacked or drawn may be kept; else nothing is
-            downloaded.
+        may_write: whether to download, and to keep what is unpacked or drawn.
 
     Returns:
         images: uint8 (N, H, W), upright, white on black.
@@ -49,21 +49,23 @@ def load_images(
         WriteError: glyphs that were drawn cannot be kept.
     """
     root = Path(os.path.expanduser(data_dir))
-    if dataset not in DATASETS:
-        raise InputError(f"there is no data set {dataset!r}; there are {', '.join(DATASETS)}")
-    if emnist_split not in EMNIST_CLASSES:
-        splits = ", ".join(EMNIST_CLASSES)
-        raise InputError(f"there is no emnist_split {emnist_split!r}; there are {splits}")
+    check_choice("data set", dataset, DATASETS)
+    check_choice("emnist_split", emnist_split, EMNIST_CLASSES)
     classes = tuple(EMNIST_CLASSES[emnist_split])
-    if dataset == "glyphs":
-        images, labels = _load_glyphs(root, emnist_split, part, may_write)
-    elif dataset == "emnist":
-        images, labels = _load_emnist(root, emnist_split, part, may_write)
+    if dataset in PUBLICATIONS:
+        images, labels = _load_published(dataset, root, part, may_write)
+        classes = tuple(PUBLICATIONS[dataset].classes.split(","))
     else:
-        images, labels = _load_mnist_format(dataset, root, part, may_write)
-        classes = PUBLICATIONS[dataset].classes
+        load = _load_glyphs if dataset == "glyphs" else _load_emnist
+        images, labels = load(root, emnist_split, part, may_write)
     _check(images, labels, len(classes), f"the {part} files of {dataset} in {root}")
     return images, labels, classes
+
+
+def check_choice(what: str, choice: str, choices: Collection[str]) -> None:
+    """Raise InputError if the choice is none of the choices."""
+    if choice not in choices:
+        raise InputError(f"there is no {what} {choice!r}; there are {', '.join(choices)}")
 
 
 def pixel_statistics(images: Tensor) -> tuple[float, float]:
@@ -77,48 +79,43 @@ def pixel_statistics(images: Tensor) -> tuple[float, float]:
     return mean / 255, (squares / images.numel() - mean**2) ** 0.5 / 255
 
 
-def _load_mnist_format(
-    dataset: str, root: Path, part: str, may_write: bool
-) -> tuple[Tensor, Tensor]:
+def _load_published(dataset: str, root: Path, part: str, may_write: bool) -> tuple[Tensor, Tensor]:
     """Load a part of MNIST, Fashion-MNIST or KMNIST."""
     published = PUBLICATIONS[dataset]
     folders = [root / published.folder / "raw", root / published.folder]
     if dataset == "mnist":  # the other two have the same file names
         folders.append(root)
-
-    def load(name: str) -> Tensor:
-        md5, sha256 = published.checksums[name]
-        addresses = {f"{mirror}{name}.gz": f"md5:{md5}" for mirror in published.mirrors}
-        official = Official(MNIST_SIZES[name], sha256)
-        return load_idx(name, folders, Download(f"{name}.gz", addresses), official, may_write)
-
     prefix = "train" if part == "train" else "t10k"
-    return load(f"{prefix}-images-idx3-ubyte"), load(f"{prefix}-labels-idx1-ubyte").long()
+    loaded = []
+    checksums = zip(published.md5, published.sha256, strict=True)
+    for (name, size), (md5, sha256) in zip(MNIST_SIZES.items(), checksums, strict=True):
+        if name.startswith(prefix):
+            addresses = {f"{mirror}{name}.gz": f"md5:{md5}" for mirror in published.mirrors}
+            download, official = Download(f"{name}.gz", addresses), Official(size, sha256)
+            loaded.append(load_idx(name, folders, download, official, may_write))
+    images, labels = loaded
+    return images, labels.long()
 
 
 def _load_emnist(root: Path, split: str, part: str, may_write: bool) -> tuple[Tensor, Tensor]:
     """Load a part of EMNIST (Cohen et al. 2017, arXiv 1702.05373)."""
     folders = [root / "EMNIST" / "raw", root / "EMNIST", root]
     folders += [folder / "gzip" for folder in folders]  # as the archive unpacks
-
-    def load(kind: str) -> Tensor:
-        name = f"emnist-{split}-{part}-{kind}-ubyte"
-        return load_idx(name, folders, EMNIST_ARCHIVE, may_write=may_write)
-
-    images, labels = load("images-idx3"), load("labels-idx1").long()
+    images, labels = (
+        load_idx(f"emnist-{split}-{part}-{kind}-ubyte", folders, EMNIST_ARCHIVE, None, may_write)
+        for kind in ("images-idx3", "labels-idx1")
+    )
     if images.dim() == 3:
         images = images.transpose(1, 2)  # every image in the files lies on its side
-    if split == "letters":
-        labels = labels - 1  # they are counted from 1
-    return images, labels
+    first_label = 1 if split == "letters" else 0
+    return images, labels.long() - first_label
 
 
 def _load_glyphs(root: Path, split: str, part: str, may_write: bool) -> tuple[Tensor, Tensor]:
     """Load a part of the glyphs: drawn at the first call, read from the cache afterwards."""
     stem = f"glyphs-v{GLYPHS_VERSION}-{split}-{part}"
-    image_file, label_file = (
-        root / "glyphs" / f"{stem}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1")
-    )
+    image_file = root / "glyphs" / f"{stem}-images-idx3-ubyte"
+    label_file = root / "glyphs" / f"{stem}-labels-idx1-ubyte"
     if not (os.path.exists(image_file) and os.path.exists(label_file)):
         if may_write:  # before a minute of drawing
             make_folder(image_file.parent)
@@ -139,12 +136,9 @@ def _draw(split: str, part: str) -> tuple[Tensor, Tensor]:
     rng = np.random.default_rng((GLYPHS_VERSION, part == "test"))
     labels = rng.permutation(np.arange(NUM_GLYPHS[part]) % len(classes))
     characters = [rng.choice(sorted(forms[label])) for label in labels]
-    pieces = []
-    for start in tqdm(
-        range(0, len(labels), 2000), desc=f"draw glyphs, {part}", unit_scale=2000, disable=None
-    ):
-        piece = characters[start : start + 2000]
-        pieces.append(draw_glyphs(piece, seed=int(rng.integers(2**32))))
+    starts = range(0, len(labels), 2000)
+    bar = tqdm(starts, desc=f"draw glyphs, {part}", unit_scale=2000, disable=None)
+    pieces = [draw_glyphs(characters[i : i + 2000], int(rng.integers(2**32))) for i in bar]
     return torch.cat(pieces), torch.from_numpy(labels)
 
 
@@ -152,10 +146,8 @@ def _check(images: Tensor, labels: Tensor, num_classes: int, files: str) -> None
     if images.dim() != 3 or labels.dim() != 1:
         raise DataError(f"{files} are not images and labels; replace them")
     if len(images) != len(labels):
-        raise DataError(
-            f"{files} do not belong together: {len(images):,} images, {len(labels):,} labels; "
-            "replace them"
-        )
+        numbers = f"{len(images):,} images, {len(labels):,} labels"
+        raise DataError(f"{files} do not belong together: {numbers}; replace them")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= num_classes:
         raise DataError(

@@ -16,14 +16,11 @@ BYTES = {"unit": "B", "unit_scale": True, "disable": None}  # a bar, where there
 
 
 class Download(NamedTuple):
-    """A file to download.
+    """A file to download."""
 
-    filename: its name on this machine.
-    addresses: URLs in the order in which they are tried, each with the checksum of its file as
-        pooch writes it, "md5:..." or "sha256:...".
-    """
-
-    filename: str
+    filename: str  # on this machine
+    # URLs in the order in which they are tried, and the checksum of what each sends, as pooch
+    # writes it: "md5:..." or "sha256:..."
     addresses: Mapping[str, str]
 
 

@@ -10,6 +10,7 @@ computed on import, turns control points into pen positions evenly spaced along 
 images are drawn in batches by matrix products.
 """
 
+import itertools
 import math
 import re
 from collections.abc import Sequence
@@ -28,8 +29,7 @@ CHUNK_SIZE = 100  # images drawn at once, which bounds the memory
 def draw_glyphs(characters: Sequence[str], seed: int) -> torch.Tensor:
     """Draw one image per character, each of another shape, slant and pen.
 
-    Equal arguments give equal images; the global random states of torch and numpy are neither
-    used nor changed.
+    Equal arguments give equal images; the global random states are left alone.
 
     Args:
         characters: any of 0-9, A-Z and a-z.
@@ -48,37 +48,26 @@ def draw_glyphs(characters: Sequence[str], seed: int) -> torch.Tensor:
     images = torch.empty((len(characters), IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8)
     for start in range(0, len(characters), CHUNK_SIZE):
         chunk = slice(start, start + CHUNK_SIZE)
-        variants = _choose_variants(characters[chunk], rng)
+        first, end = np.array([_VARIANTS[character] for character in characters[chunk]]).T
+        variants = rng.integers(first, end)  # rows of the tables of variants, (N,)
         images[chunk] = _render(_pen_positions(variants, rng), rng)
     return images
-
-
-def _choose_variants(characters: Sequence[str], rng: np.random.Generator) -> np.ndarray:
-    """A random variant of each character, as its row in the tables of variants: int64 (N,)."""
-    first = np.array([_FIRST_VARIANT[character] for character in characters])
-    count = np.array([len(STROKES[character]) for character in characters])
-    return rng.integers(first, first + count)
 
 
 def _pen_positions(variants: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
     """Pen positions (N, P, 2) in grid steps, each character with its own random deformation."""
     control = _CONTROL_POINTS[variants]  # (N, K, 2)
     n, k, _ = control.shape
-    jitter = rng.standard_normal((n, k + 2, 2))
-    jitter = jitter[:, :-2] + jitter[:, 1:-1] + jitter[:, 2:]  # adjacent points move alike
-    jitter_scale = rng.uniform(0.1, 0.4, (n, 1, 1))
-    points = _CURVES[variants] @ (control + jitter_scale * jitter)  # (N, P, K) @ (N, K, 2)
-    points += _wave(points, rng)
-    return torch.from_numpy(points @ _linear_maps(n, rng)).float()
-
-
-def _wave(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Displacements (N, P, 2) by a plane wave, at most about one period across the character."""
-    n = len(points)
+    noise = rng.standard_normal((n, k + 2, 2))
+    noise = noise[:, :-2] + noise[:, 1:-1] + noise[:, 2:]  # adjacent points move alike
+    control = control + rng.uniform(0.1, 0.4, (n, 1, 1)) * noise
+    points = _CURVES[variants] @ control  # (N, P, K) @ (N, K, 2)
+    # A plane wave, at most about one period across the character.
     wave_vector = rng.uniform(-0.5, 0.5, (n, 2, 1))  # radians per grid step
     phase = rng.uniform(0, 2 * math.pi, (n, 1, 1))
     amplitude = rng.uniform(-0.8, 0.8, (n, 1, 2))  # grid steps
-    return amplitude * np.sin(points @ wave_vector + phase)  # (N, 1, 2) * (N, P, 1)
+    points += amplitude * np.sin(points @ wave_vector + phase)  # (N, 1, 2) * (N, P, 1)
+    return torch.from_numpy(points @ _linear_maps(n, rng)).float()
 
 
 def _linear_maps(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -98,9 +87,8 @@ def _render(points: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     The pen leaves a Gaussian spot at every position. The spots add up to a line with a Gaussian
     profile of height `contrast`, clipped at 1: the more contrast, the sharper the line's edges.
     """
-    n = len(points)
-    width = torch.from_numpy(rng.uniform(1.6, 3.2, n)).float()  # of a line, at half intensity
-    contrast = torch.from_numpy(rng.uniform(1.4, 4.0, n)).float()
+    width = torch.from_numpy(rng.uniform(1.6, 3.2, len(points))).float()  # at half intensity
+    contrast = torch.from_numpy(rng.uniform(1.4, 4.0, len(points))).float()
     sigma = width / (2 * (2 * (2 * contrast).log()).sqrt())
 
     low, high = points.amin(dim=1), points.amax(dim=1)  # (N, 2)
@@ -169,5 +157,6 @@ def _catmull_rom(knots: np.ndarray, samples: int = 16) -> np.ndarray:
 
 
 _CONTROL_POINTS, _CURVES = _tabulate_variants()
-_COUNTS = [len(variants) for variants in STROKES.values()]
-_FIRST_VARIANT = dict(zip(STROKES, np.cumsum([0, *_COUNTS[:-1]]), strict=True))
+# The rows of a character's variants in these tables: the first, and the one after the last.
+_ENDS = np.cumsum([0, *map(len, STROKES.values())])
+_VARIANTS = dict(zip(STROKES, itertools.pairwise(_ENDS), strict=True))

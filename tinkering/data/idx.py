@@ -57,8 +57,7 @@ def load_idx(
         name: the file's name when unpacked.
         folders: where to look; a download goes to the first.
         download: `name`.gz, or an archive that contains it.
-        official: a file of this size must have this content; one of another size is somebody's
-            own. None where any content is right.
+        official: a file of this size must have this content; None where any content is right.
         may_write: whether to download and to keep what is unpacked.
 
     Raises:
@@ -87,18 +86,15 @@ def read_idx(path: Path, official: Official | None = None) -> Tensor:
         size = math.prod(shape)
         _check_size(path, shape, os.fstat(file.fileno()).st_size - file.tell())
         if size < MIN_MAPPED_SIZE:
-            elements = np.fromfile(file, np.uint8)
-            _check_size(path, shape, elements.size)  # it may have been cut off since
-        else:  # copy-on-write: torch wants memory that may be written, the file stays as it is
-            elements = np.memmap(file, np.uint8, mode="c", offset=file.tell(), shape=shape)
-    return torch.from_numpy(elements.reshape(shape))
+            return torch.from_numpy(np.fromfile(file, np.uint8).reshape(shape))
+        # Copy-on-write: torch wants memory that may be written, and the file stays as it is.
+        return torch.from_numpy(np.memmap(file, np.uint8, "c", file.tell(), shape))
 
 
 def save_idx(path: Path, elements: Tensor) -> None:
     """Write a uint8 tensor of at most 3 dimensions as an IDX file, whole or not at all."""
     with replace_file(path) as file:
-        file.write(_header(elements.shape))
-        file.write(elements.contiguous().numpy().tobytes())
+        file.write(_header(elements.shape) + elements.numpy().tobytes())
 
 
 def _header(shape: Sequence[int]) -> bytes:
@@ -126,7 +122,7 @@ def _find(name: str, folders: Sequence[Path], archive: str) -> Path | None:
 
 
 def _check_start(path: Path) -> None:
-    """Refuse an empty file and a web page, which failed downloads leave."""
+    """Refuse what failed downloads leave: an empty file or a web page."""
     with reading_errors(path), path.open("rb") as file:
         start = file.read(100).lstrip()
     if not start:
@@ -155,10 +151,8 @@ def _check_size(path: Path, shape: tuple[int, ...], size: int) -> None:
     stated = math.prod(shape)
     if size != stated:
         fault = "cut off" if size < stated else "too long"
-        raise DataError(
-            f"{path} is {fault}: its header states {stated:,} bytes of data, "
-            f"it has {size:,}; delete it and run again"
-        )
+        sizes = f"its header states {stated:,} bytes of data, it has {size:,}"
+        raise DataError(f"{path} is {fault}: {sizes}; delete it and run again")
 
 
 def _check_official(file: BinaryIO, path: Path, official: Official | None) -> None:
@@ -179,26 +173,27 @@ def _unpack(path: Path, name: str, official: Official | None, may_write: bool) -
     with reading_errors(path), open_packed(path, name) as packed:
         if not (may_write and os.access(path.parent, os.W_OK)):
             buffer = io.BytesIO()
-            shape = _copy(packed, buffer, path, name)
-            _check_official(buffer, path, official)
+            shape = _copy(packed, buffer, path, official)
             elements = buffer.getbuffer()[-math.prod(shape) :]
             return torch.frombuffer(elements, dtype=torch.uint8).view(shape)
         with replace_file(unpacked) as file:
-            _copy(packed, file, path, name)
-            _check_official(file, path, official)
+            _copy(packed, file, path, official)
     return read_idx(unpacked)
 
 
-def _copy(packed: io.BufferedIOBase, target: BinaryIO, path: Path, name: str) -> tuple[int, ...]:
+def _copy(
+    packed: io.BufferedIOBase, target: BinaryIO, path: Path, official: Official | None
+) -> tuple[int, ...]:
     """Copy an IDX file, never more of it than its header states; return its shape."""
     shape = _read_shape(packed, path)
     stated = math.prod(shape)
     target.write(_header(shape))
     copied = 0
-    with tqdm(total=stated, desc=f"unpack {name}", **BYTES) as bar:
+    with tqdm(total=stated, desc=f"unpack {path.name}", **BYTES) as bar:
         while chunk := packed.read(min(CHUNK, stated + 1 - copied)):
             copied += len(chunk)
             target.write(chunk)
             bar.update(len(chunk))
     _check_size(path, shape, copied)
+    _check_official(target, path, official)
     return shape

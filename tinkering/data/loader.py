@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -26,31 +26,19 @@ class BatchIndices(NamedTuple):
     num_total: int  # samples in the batch of all processes
 
 
+@dataclass(eq=False)
 class StepSampler(Sampler[BatchIndices]):
     """Yield the batches of one epoch, and of the next one when iterated again.
 
     Batch `step` is a pure function of (seed, step): epoch step // len(self) has a permutation
     of its own. The last batch of an epoch may be short.
-
-    Args:
-        num_samples: size of the data set.
-        batch_size: samples in a batch of all processes together.
-        seed: of the permutations; None keeps the samples in order.
-        group: the processes that share each batch.
     """
 
-    def __init__(
-        self,
-        num_samples: int,
-        batch_size: int,
-        seed: int | None = None,
-        group: Group = SINGLE_PROCESS,
-    ):
-        self.num_samples = num_samples
-        self.batch_size = batch_size
-        self.seed = seed
-        self.group = group
-        self.next_step = 0
+    num_samples: int
+    batch_size: int  # of all processes together
+    seed: int | None = None  # of the permutations; None keeps the samples in order
+    group: Group = SINGLE_PROCESS  # the processes that share each batch
+    next_step: int = 0
 
     def __len__(self) -> int:
         return -(-self.num_samples // self.batch_size)
@@ -67,21 +55,17 @@ class StepSampler(Sampler[BatchIndices]):
     def __iter__(self) -> Iterator[BatchIndices]:
         if not self.num_samples:
             return
-        epoch = self.next_step // len(self)
-        first, self.next_step = self.next_step, (epoch + 1) * len(self)
+        first, epoch = self.next_step, self.next_step // len(self)
+        self.next_step = (epoch + 1) * len(self)
         order = self._order(epoch)
         for step in range(first, self.next_step):
-            indices = order[self._slice(step)]
+            indices = self._part(order, step)
             shard = self.group.shard(len(indices))
             yield BatchIndices(step, indices[shard], shard, len(indices))
 
     def batch_indices(self, step: int) -> Tensor:
         """Indices of the samples in the batch of one step, of all processes, int64 (N,)."""
-        return self._order(step // len(self))[self._slice(step)]
-
-    def _slice(self, step: int) -> slice:
-        start = step % len(self) * self.batch_size
-        return slice(start, start + self.batch_size)
+        return self._part(self._order(step // len(self)), step)
 
     def _order(self, epoch: int) -> Tensor:
         if self.seed is None:
@@ -89,34 +73,26 @@ class StepSampler(Sampler[BatchIndices]):
         rng = np.random.default_rng((self.seed, ORDER, epoch))
         return torch.from_numpy(rng.permutation(self.num_samples))
 
+    def _part(self, order: Tensor, step: int) -> Tensor:
+        start = step % len(self) * self.batch_size
+        return order[start : start + self.batch_size]
 
+
+@dataclass(eq=False)
 class ImageDataset(Dataset):
     """Images in memory as uint8, returned normalised and a batch at a time.
 
-    Args:
-        images: uint8 (N, H, W); may be a transposed view of a mapped file.
-        labels: int64 (N,).
-        mean, std: of the pixels, in units of 0..1.
-        augment: (images float (N, 1, H, W) in 0..255, numbers float32 (N, NUM_AUGMENT_PARAMS) drawn
-            uniformly from -1..1) -> the same images, changed.
-        seed: of the augmentation.
-        subset: int64 indices of the samples that belong to this data set; None for all.
+    `augment` maps images, float (N, 1, H, W) in 0..255, and numbers drawn uniformly from -1..1,
+    float32 (N, NUM_AUGMENT_PARAMS), to images of the same shape.
     """
 
-    def __init__(
-        self,
-        images: Tensor,
-        labels: Tensor,
-        mean: float,
-        std: float,
-        augment: Callable[[Tensor, Tensor], Tensor] | None = None,
-        seed: int = 0,
-        subset: Tensor | None = None,
-    ):
-        self.images, self.labels = images, labels
-        self.mean, self.std = mean, std
-        self.augment, self.seed = augment, seed
-        self.subset = subset
+    images: Tensor  # uint8 (N, H, W); may be a transposed view of a mapped file
+    labels: Tensor  # int64 (N,)
+    mean: float  # of the pixels, in units of 0..1
+    std: float
+    augment: Callable[[Tensor, Tensor], Tensor] | None = None
+    seed: int = 0  # of the augmentation
+    subset: Tensor | None = None  # int64 indices of the samples that belong to it; None for all
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -125,16 +101,13 @@ class ImageDataset(Dataset):
 
     def to(self, device: torch.device | str) -> "ImageDataset":
         """Copy the images to a device; batches are indexed and augmented there."""
-        images, labels = self.images.to(device), self.labels.to(device)
-        return ImageDataset(
-            images, labels, self.mean, self.std, self.augment, self.seed, self.subset
-        )
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
     def fingerprint(self) -> str:
         """Hash what is trained or tested on: sizes, labels, normalisation, a sample of pixels.
 
-        Equal data have equal fingerprints on every device and machine. The normalisation is of
-        all training pixels, so that a change of any of them shows. 700,000 images take 10 ms.
+        Equal data have equal fingerprints on every device. The normalisation is of all training
+        pixels, so that a change of any of them shows. 700,000 images take 10 ms.
         """
         positions = self.positions(torch.arange(len(self)))
         sample = positions[:: -(-len(positions) // NUM_HASHED_IMAGES) or 1]
@@ -147,19 +120,9 @@ class ImageDataset(Dataset):
         return content.hexdigest()[:16]
 
     def select(self, indices: Tensor, augment: bool = True) -> "ImageDataset":
-        """Make a data set of the samples at these indices, int64 (N,).
-
-        Args:
-            augment: whether to keep the augmentation.
-        """
-        return ImageDataset(
-            self.images,
-            self.labels,
-            self.mean,
-            self.std,
-            self.augment if augment else None,
-            self.seed,
-            self.positions(indices),
+        """Make a data set of the samples at these indices, int64 (N,), augmented as here or not."""
+        return replace(
+            self, subset=self.positions(indices), augment=self.augment if augment else None
         )
 
     def positions(self, indices: Tensor) -> Tensor:
@@ -171,45 +134,38 @@ class ImageDataset(Dataset):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         """Return one sample, not augmented: image float32 (1, H, W) and its label."""
-        images, labels = self._normalised(torch.tensor([range(len(self))[index]]))
-        return images[0], labels[0]
+        images, labels = self._floats(torch.tensor([range(len(self))[index]]))
+        return self._normalise(images)[0], labels[0]
 
     def __getitems__(self, batch: BatchIndices | list[int]) -> tuple[Tensor, Tensor] | list:
         """Return a batch to the DataLoader: images float32 (N, 1, H, W), labels int64 (N,).
 
-        Indices from a sampler of torch's give a list of samples, which that loader collates.
+        Indices from a sampler of torch's give a list of samples.
         """
         if not isinstance(batch, BatchIndices):
             return [self[index] for index in batch]
-        numbers = None
-        if self.augment and len(batch.indices):
+        images, labels = self._floats(batch.indices)
+        if self.augment and len(images):
             rng = np.random.default_rng((self.seed, AUGMENT, batch.step))
             numbers = rng.uniform(-1, 1, (batch.num_total, NUM_AUGMENT_PARAMS))[batch.shard]
-        return self._normalised(batch.indices, numbers)
+            images = self.augment(images, torch.from_numpy(numbers.astype(np.float32)))
+        return self._normalise(images), labels
 
-    def _normalised(
-        self, indices: Tensor, numbers: np.ndarray | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def _floats(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         indices = self.positions(indices).to(self.images.device, non_blocking=True)
         images = self.images.index_select(0, indices).unsqueeze(1)  # (N, 1, H, W)
         images = images.to(torch.float32, memory_format=torch.contiguous_format)
-        if self.augment and numbers is not None:
-            images = self.augment(images, torch.from_numpy(numbers.astype(np.float32)))
-        images = images.sub_(255 * self.mean).div_(255 * self.std)
         return images, self.labels[indices]
+
+    def _normalise(self, images: Tensor) -> Tensor:
+        return images.sub_(255 * self.mean).div_(255 * self.std)
 
 
 class ImageLoader(DataLoader):
     """A DataLoader of whole batches, reshuffled each epoch if there is a seed.
 
     It starts no workers: the images are in memory, and sending a batch from process to process
-    costs ten times what indexing it does.
-
-    Args:
-        dataset: the samples.
-        batch_size: samples in a batch of all processes together.
-        seed: of the order; None keeps the samples in order.
-        group: the processes that share each batch.
+    costs ten times what indexing it does. Args as in StepSampler.
     """
 
     dataset: ImageDataset
@@ -226,20 +182,20 @@ class ImageLoader(DataLoader):
             dataset,
             # A BatchIndices goes to __getitems__, whose batch is what the loader yields.
             batch_sampler=StepSampler(len(dataset), batch_size, seed, group),  # type: ignore[arg-type]
-            collate_fn=_identity,  # type: ignore[arg-type]
+            collate_fn=lambda batch: batch,
             # A DataLoader draws a seed for its workers at every epoch; with a generator of its own
             # it leaves the global random state as it is.
             generator=torch.Generator(),
         )
 
     def micro_batch_sizes(self, micro_batch_size: int) -> set[int]:
-        """Return the numbers of images in the micro-batches of an epoch, over all processes."""
+        """Return the numbers of images that the micro-batches of an epoch have."""
         sampler, sizes = self.batch_sampler, set()
+        num_processes = sampler.group.world_size
         last = sampler.num_samples % sampler.batch_size
         for num_images in (min(sampler.num_samples, sampler.batch_size), last):
-            for rank in range(sampler.group.world_size):
-                shard = replace(sampler.group, rank=rank).shard(num_images)
-                num_own = shard.stop - shard.start
+            # The shards of the processes differ by one image at most.
+            for num_own in (num_images // num_processes, -(-num_images // num_processes)):
                 sizes |= {min(num_own, micro_batch_size), num_own % micro_batch_size}
         return sizes - {0}
 
@@ -248,12 +204,8 @@ class ImageLoader(DataLoader):
         return None if num_epochs is None else max(1, round(num_epochs * len(self)))
 
 
-def _identity(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    return batch
-
-
 class Loaders(NamedTuple):
-    """The loaders of a run: training, validation and test."""
+    """The loaders of a run."""
 
     train: ImageLoader
     val: ImageLoader
@@ -269,15 +221,10 @@ def make_loaders(
     seed: int = 0,
     group: Group = SINGLE_PROCESS,
 ) -> Loaders:
-    """Make the loaders of a run.
+    """Make the loaders of a run from the parts that make_splits returns.
 
-    Args:
-        train_set, val_set, test_set: as make_splits returns them.
-        batch_size: images of one process in a micro-batch.
-        grad_accum_steps: micro-batches per optimizer step; a training batch has all images of
-            a step.
-        seed: of the order of the training images.
-        group: the processes that share each batch.
+    `batch_size` is the number of images of one process in a micro-batch; a training batch has
+    all images of an optimizer step. The seed is that of the order of the training images.
     """
     num_images = batch_size * group.world_size
     return Loaders(

@@ -19,18 +19,14 @@ def make_splits(
     test_subset: int | None = None,
     overfit_images: int | None = None,
 ) -> tuple[ImageDataset, ImageDataset, ImageDataset]:
-    """Split a data set into training, validation and test part.
-
-    The split is the same for every seed of a run.
+    """Split a data set into training, validation and test part, alike for every seed of a run.
 
     Args:
-        train_set, test_set: the whole training file and the whole test file.
-        val_size: number of training images to hold out for validation; "auto" for as many as
-            the test set has, but at most a tenth of the training file; 0 to validate on the test
-            set.
+        train_set, test_set: the whole files.
+        val_size: training images to hold out; "auto" for as many as the test set has, but at
+            most a tenth of the training file; 0 to validate on the test set.
         train_subset, test_subset: images to keep, after validation is held out; None for all.
-        overfit_images: train, validate and test on this many training images; None for a usual
-            run.
+        overfit_images: train, validate and test on so many training images; None for a usual run.
 
     Returns:
         training, validation and test part; only the first is augmented.
@@ -58,31 +54,19 @@ def hold_out(
     if val_size == 0:
         return train_set, test_set
     if val_size >= num_images:
-        raise InputError(
-            f"val_size {val_size:,} leaves nothing to train on: there are {num_images:,} "
-            "training images"
-        )
+        available = f"there are {num_images:,} training images"
+        raise InputError(f"val_size {val_size:,} leaves nothing to train on: {available}")
     validation, training = _random_split(num_images, val_size, VALIDATION_SEED)
     return train_set.select(training), train_set.select(validation, augment=False)
 
 
 def take_subset(dataset: ImageDataset, num_images: int | None, flag: str) -> ImageDataset:
-    """Choose images of a data set at random, the same for every seed of a run.
-
-    Args:
-        dataset: the images to choose from.
-        num_images: how many to choose; None for all.
-        flag: the user's name for this number.
-
-    Raises:
-        InputError: there are fewer images.
-    """
+    """Choose images at random, None for all; `flag` is the user's name for their number."""
     if num_images is None:
         return dataset
     if num_images > len(dataset):
-        raise InputError(
-            f"--{flag} {num_images:,}: there are {len(dataset):,} images to choose from"
-        )
+        available = f"there are {len(dataset):,} images to choose from"
+        raise InputError(f"--{flag} {num_images:,}: {available}")
     return dataset.select(_random_split(len(dataset), num_images, SUBSET_SEED)[0])
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from tinkering.errors import InputError
 from tinkering.models.resnet import PreactResNet20, ResNet4StageCustom, resnet18
-from tinkering.models.small import FCN, MLP, ConvNet, LeNet5, StrideNet
+from tinkering.models.small import ConvNet, FullyConnected, LeNet5, StrideNet, mlp
 from tinkering.models.timm import make_timm_model
 
 # name: called with those of num_classes, in_channels, image_size and width that it names
@@ -20,8 +20,8 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "convnet": ConvNet,
     "lenet5": LeNet5,
     "stridenet": StrideNet,
-    "mlp": MLP,
-    "fcn": FCN,
+    "mlp": mlp,
+    "fcn": functools.partial(FullyConnected, [128, 256, 512, 128]),
 }
 
 
@@ -53,11 +53,10 @@ def arguments_of(
         width: channels of the first stage, or units of the hidden layer.
 
     Raises:
-        InputError: there is no such network.
+        InputError: as in build.
     """
-    channels, _, image_size = image_shape
-    offered = {"num_classes": num_classes, "in_channels": channels}
-    offered |= {"image_size": image_size, "width": width}
+    offered = {"num_classes": num_classes, "in_channels": image_shape[0]}
+    offered |= {"image_size": image_shape[2], "width": width}
     parameters = inspect.signature(_constructor(arch)).parameters
     return {name: value for name, value in offered.items() if name in parameters}
 

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Collection
 
 import torch
-from torch import Tensor, UntypedStorage, nn
+from torch import Tensor, UntypedStorage
 
 from tinkering.errors import InputError, OutOfMemoryError
 from tinkering.models import build
@@ -33,31 +33,6 @@ def check_network(
         InputError: the network does not accept such images, or not so small a batch.
         OutOfMemoryError: it cannot fit into memory with the largest batch.
     """
-    _check_images(arch, arguments, image_shape, min(batch_sizes))
-    if available is not None:
-        _check_memory(arch, arguments, image_shape, max(batch_sizes), available)
-
-
-def training_memory(
-    arch: str, arguments: dict[str, int], image_shape: tuple[int, int, int]
-) -> tuple[int, int]:
-    """Estimate the memory of training from below, whatever the optimizer and the precision.
-
-    Args as in check_network.
-
-    Returns:
-        the bytes of all copies of the weights, and the bytes of activations per image of a
-        micro-batch that the forward pass keeps for the backward pass.
-    """
-    with torch.device("meta"):
-        model = build(arch, arguments)
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    return NUM_COPIES * weights, _num_activations(model, image_shape) * ACTIVATION_BYTES
-
-
-def _check_images(
-    arch: str, arguments: dict[str, int], image_shape: tuple[int, int, int], smallest_batch: int
-) -> None:
     try:
         # Layers without elements make torch warn before they fail.
         with torch.device("meta"), warnings.catch_warnings(action="ignore"):
@@ -74,15 +49,43 @@ def _check_images(
             f"--arch {arch} does not accept images of {height} x {width} pixels ({reason}); "
             "resnet4stage and preact20 accept every size"
         ) from error
-    if smallest_batch > 1:
-        return
     try:
-        model(torch.empty(1, *image_shape, device="meta"))
+        if min(batch_sizes) == 1:
+            model(torch.empty(1, *image_shape, device="meta"))
     except ValueError as error:
         raise InputError(
             f"--arch {arch} cannot be trained on a batch of a single image, which BatchNorm cannot "
             "normalise, and a batch of this run has one: change --batch_size or --train_subset"
         ) from error
+    if available is not None:
+        _check_memory(arch, arguments, image_shape, max(batch_sizes), available)
+
+
+def training_memory(
+    arch: str, arguments: dict[str, int], image_shape: tuple[int, int, int]
+) -> tuple[int, int]:
+    """Estimate the memory of training from below, whatever the optimizer and the precision.
+
+    Returns:
+        the bytes of all copies of the weights, and the bytes of activations per image of a
+        micro-batch that the forward pass keeps for the backward pass.
+    """
+    kept: dict[int, UntypedStorage] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[id(storage)] = storage
+        return tensor
+
+    with torch.device("meta"):
+        model = build(arch, arguments)
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            model(torch.empty(2, *image_shape))  # BatchNorm needs two
+    for weight in (*model.parameters(), *model.buffers()):
+        kept.pop(id(weight.untyped_storage()), None)
+    num_activations = sum(storage.nbytes() for storage in kept.values()) // 4 // 2  # of an image
+    num_weights = sum(p.numel() for p in model.parameters())
+    return NUM_COPIES * 4 * num_weights, num_activations * ACTIVATION_BYTES
 
 
 def _check_memory(
@@ -92,39 +95,21 @@ def _check_memory(
     batch_size: int,
     available: int,
 ) -> None:
-    def needs_of(width: int) -> tuple[int, int, int]:
-        changed = arguments | ({"width": width} if width else {})
-        weights, per_image = training_memory(arch, changed, image_shape)
-        return weights + batch_size * per_image, weights, per_image
+    def needed_by(**width: int) -> int:
+        weights, per_image = training_memory(arch, arguments | width, image_shape)
+        return weights + batch_size * per_image
 
-    width = arguments.get("width", 0)
-    needed, weights, per_image = needs_of(width)
+    needed = needed_by()
     if needed <= available:
         return
     # The estimate is from below: sizes are advised whose estimate is half of what is available.
-    fitting_batch = max(0, (available // 2 - weights) // per_image)
-    fitting_width = width // 2
-    while fitting_width and needs_of(fitting_width)[0] > available // 2:
+    weights, per_image = training_memory(arch, arguments, image_shape)
+    fitting_width = arguments.get("width", 0) // 2
+    while fitting_width and needed_by(width=fitting_width) > available // 2:
         fitting_width //= 2
-    sizes = {"batch_size": fitting_batch, "width": fitting_width}
-    advice = " or ".join(f"--{flag} {size}" for flag, size in sizes.items() if size)
+    sizes = {"batch_size": (available // 2 - weights) // per_image, "width": fitting_width}
+    advice = " or ".join(f"--{flag} {size}" for flag, size in sizes.items() if size > 0)
     raise OutOfMemoryError(
         f"out of memory: training needs at least {needed / GIB:,.1f} GiB, "
         f"{available / GIB:,.1f} GiB are available; try {advice or 'another --arch'}"
     )
-
-
-def _num_activations(model: nn.Module, image_shape: tuple[int, int, int]) -> int:
-    """Count the numbers that one image's forward pass keeps for the backward pass."""
-    kept: dict[int, UntypedStorage] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[id(storage)] = storage
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        model(torch.empty(2, *image_shape, device="meta"))  # BatchNorm needs two
-    for weight in (*model.parameters(), *model.buffers()):
-        kept.pop(id(weight.untyped_storage()), None)
-    return sum(storage.nbytes() for storage in kept.values()) // 4 // 2

@@ -1,5 +1,6 @@
 """Residual networks for small images."""
 
+import itertools
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -34,15 +35,29 @@ class BasicBlock(nn.Module):
         return self.relu(out + self.shortcut(x))
 
 
+def make_stages(
+    block: type[nn.Module], num_blocks_per_stage: Sequence[int], width: int
+) -> list[nn.Sequential]:
+    """Make the stages of a ResNet: stage i has num_blocks_per_stage[i] blocks, each at least 1.
+
+    They have width * 2**i channels; every stage but the first begins with stride 2. `block` is
+    called as block(in_channels, out_channels, stride).
+    """
+    stages, channels = [], width
+    for i, num_blocks in enumerate(num_blocks_per_stage):
+        blocks = []
+        for j in range(num_blocks):
+            blocks.append(block(channels, width * 2**i, 2 if i > 0 and j == 0 else 1))
+            channels = width * 2**i
+        stages.append(nn.Sequential(*blocks))
+    return stages
+
+
 class SimpleResNet(nn.Module):
     """A ResNet for small images: a 3x3 stem that keeps the resolution, no pooling but at the end.
 
-    Stage i has num_blocks_per_stage[i] blocks of width * 2**i channels; every stage but the
-    first begins with stride 2.
-
     Args:
-        block: called as block(in_channels, out_channels, stride).
-        num_blocks_per_stage: one entry a stage, each at least 1.
+        block, num_blocks_per_stage: as in make_stages.
         num_classes: length of a row of logits.
         in_channels: 1 for grey images.
         width: channels of the first stage.
@@ -64,18 +79,8 @@ class SimpleResNet(nn.Module):
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
         )
-        stages = []
-        channels = width
-        for stage, num_blocks in enumerate(num_blocks_per_stage):
-            out_channels = width * 2**stage
-            strides = [1 if stage == 0 else 2] + [1] * (num_blocks - 1)
-            blocks = []
-            for stride in strides:
-                blocks.append(block(channels, out_channels, stride))
-                channels = out_channels
-            stages.append(nn.Sequential(*blocks))
-        self.stages = nn.Sequential(*stages)
-        self.head = nn.Linear(channels, num_classes)
+        self.stages = nn.Sequential(*make_stages(block, num_blocks_per_stage, width))
+        self.head = nn.Linear(width * 2 ** (len(num_blocks_per_stage) - 1), num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stages(self.stem(x))  # (N, 8 * width, 4, 4) for four stages on 28x28
@@ -116,16 +121,11 @@ class PreactResNet20(nn.Module):
 
     def __init__(self, num_classes: int = 10, in_channels: int = 1):
         super().__init__()
-        blocks, channels = [], 16
-        for stage in range(3):
-            for block in range(3):
-                stride = 2 if stage > 0 and block == 0 else 1
-                blocks.append(PreactBlock(channels, 16 * 2**stage, stride))
-                channels = 16 * 2**stage
+        stages = make_stages(PreactBlock, [3, 3, 3], width=16)
         self.stem = nn.Conv2d(in_channels, 16, 3, padding=1, bias=False)
-        self.blocks = nn.Sequential(*blocks)
-        self.bn = nn.BatchNorm2d(channels)
-        self.head = nn.Linear(channels, num_classes)
+        self.blocks = nn.Sequential(*itertools.chain(*stages))
+        self.bn = nn.BatchNorm2d(64)
+        self.head = nn.Linear(64, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.bn(self.blocks(self.stem(x))).relu()

@@ -15,9 +15,16 @@ class ConvNet(nn.Sequential):
     def __init__(self, num_classes: int = 10, in_channels: int = 1, image_size: int = 28):
         side = (image_size - 4) // 2
         super().__init__(
-            *(nn.Conv2d(in_channels, 32, 3), nn.ReLU()),
-            *(nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25)),
-            *(nn.Flatten(), nn.Linear(64 * side**2, 128), nn.ReLU(), nn.Dropout(0.5)),
+            nn.Conv2d(in_channels, 32, 3),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Dropout(0.25),
+            nn.Flatten(),
+            nn.Linear(64 * side**2, 128),
+            nn.ReLU(),
+            nn.Dropout(0.5),
             nn.Linear(128, num_classes),
         )
 
@@ -28,10 +35,17 @@ class LeNet5(nn.Sequential):
     def __init__(self, num_classes: int = 10, in_channels: int = 1, image_size: int = 28):
         side = (image_size // 2 - 4) // 2
         super().__init__(
-            *(nn.Conv2d(in_channels, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Flatten(), nn.Linear(16 * side**2, 120), nn.ReLU()),
-            *(nn.Linear(120, 84), nn.ReLU()),
+            nn.Conv2d(in_channels, 6, 5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(6, 16, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(16 * side**2, 120),
+            nn.ReLU(),
+            nn.Linear(120, 84),
+            nn.ReLU(),
             nn.Linear(84, num_classes),
         )
 
@@ -49,39 +63,38 @@ class StrideNet(nn.Sequential):
             nn.Conv2d(in_channels, 32, 7, stride=2, padding=3, bias=False),
             # Before the norm, which then has a quarter of the pixels to go through.
             nn.MaxPool2d(2),
-            *self.norm_and_relu(32),  # (N, 32, 7, 7) for 28x28
-            *(nn.Conv2d(32, 48, 3, bias=False), *self.norm_and_relu(48)),
-            *(nn.Conv2d(48, 64, 3, bias=False), *self.norm_and_relu(64), nn.Flatten()),
+            nn.BatchNorm2d(32),
+            nn.ReLU(inplace=True),  # (N, 32, 7, 7) for 28x28
+            nn.Conv2d(32, 48, 3, bias=False),
+            nn.BatchNorm2d(48),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(48, 64, 3, bias=False),
+            nn.BatchNorm2d(64),
+            nn.ReLU(inplace=True),
+            nn.Flatten(),
             nn.Linear(64 * side**2, num_classes),
         )
 
-    @staticmethod
-    def norm_and_relu(num_channels: int) -> list[nn.Module]:
-        return [nn.BatchNorm2d(num_channels), nn.ReLU(inplace=True)]
-
 
 class FullyConnected(nn.Sequential):
-    """Linear layers with ReLU between them, on the flattened image."""
+    """Linear layers with ReLU between them, on the flattened image; `hidden` has their sizes."""
 
-    def __init__(self, hidden: Sequence[int], num_classes: int, num_inputs: int):
-        sizes = [num_inputs, *hidden]
+    def __init__(
+        self,
+        hidden: Sequence[int],
+        num_classes: int = 10,
+        in_channels: int = 1,
+        image_size: int = 28,
+    ):
+        sizes = [in_channels * image_size**2, *hidden]
         layers: list[nn.Module] = [nn.Flatten()]
         for num_in, num_out in itertools.pairwise(sizes):
             layers += [nn.Linear(num_in, num_out), nn.ReLU()]
         super().__init__(*layers, nn.Linear(sizes[-1], num_classes))
 
 
-class MLP(FullyConnected):
+def mlp(
+    num_classes: int = 10, in_channels: int = 1, image_size: int = 28, width: int = 64
+) -> nn.Module:
     """One hidden layer of `width` units."""
-
-    def __init__(
-        self, num_classes: int = 10, in_channels: int = 1, image_size: int = 28, width: int = 64
-    ):
-        super().__init__([width], num_classes, in_channels * image_size**2)
-
-
-class FCN(FullyConnected):
-    """Four hidden layers: 128, 256, 512, 128."""
-
-    def __init__(self, num_classes: int = 10, in_channels: int = 1, image_size: int = 28):
-        super().__init__([128, 256, 512, 128], num_classes, in_channels * image_size**2)
+    return FullyConnected([width], num_classes, in_channels, image_size)

@@ -20,7 +20,9 @@ def make_timm_model(name: str, num_classes: int, in_channels: int, image_size: i
     """
     timm = import_extra("timm", "--arch timm:NAME")
     if name not in (names := timm.list_models()):
-        raise InputError(f"timm has no network {name!r}{_nearest(name, names)}")
+        near = ", ".join(difflib.get_close_matches(name.lower(), names))
+        hint = f"the nearest: {near}" if near else "timm.list_models() lists them all"
+        raise InputError(f"timm has no network {name!r}; {hint}")
     config = timm.models.get_pretrained_cfg(name)
     sizes = {"img_size": image_size} if config.fixed_input_size else {}
     model = timm.create_model(name, num_classes=num_classes, in_chans=in_channels, **sizes)
@@ -31,8 +33,3 @@ def make_timm_model(name: str, num_classes: int, in_channels: int, image_size: i
                 f"{image_size} is not divisible by its patch size, {module.patch_size[0]}"
             )
     return model
-
-
-def _nearest(name: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(name.lower(), names)
-    return f"; the nearest: {', '.join(near)}" if near else "; timm.list_models() lists them all"

@@ -38,12 +38,10 @@ def make_optimizer(
     constructor, options = OPTIMIZERS[name]
     weights = [p for p in model.parameters() if p.dim() > 1]
     others = [p for p in model.parameters() if p.dim() <= 1]
-    groups = [
-        {"params": weights, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    groups = [{"params": weights, "weight_decay": weight_decay}, {"params": others}]
     try:
-        return constructor(groups, lr=lr, **{option: offered[option] for option in options})
+        chosen = {option: offered[option] for option in options}
+        return constructor(groups, lr=lr, weight_decay=0.0, **chosen)
     except ValueError as error:
         raise InputError(f"--optimizer {name}: {error}") from error
 
@@ -61,8 +59,7 @@ OPTIMIZERS: dict[str, tuple[Callable[..., Optimizer], tuple[str, ...]]] = {
 def make_ema(model: nn.Module, decay: float | None) -> AveragedModel | None:
     """Make the EMA of a model's weights and buffers; None where decay is None.
 
-    Args:
-        decay: share of the average that an update keeps, 0..1.
+    `decay` is the share of the average that an update keeps, 0..1.
     """
     if decay is None:
         return None

@@ -20,9 +20,9 @@ def make_scheduler(
 ) -> LambdaLR:
     """Make the learning-rate schedule of that name.
 
-    The learning rate is a function of the step alone, so that a resumed run needs no state;
-    plateau also depends on the validation losses, which are part of the scheduler's state.
-    During the warm-up it rises linearly to the optimizer's lr; the schedule has the steps after.
+    The learning rate is a function of the step alone; plateau also depends on the validation
+    losses, which are part of the scheduler's state. During the warm-up it rises linearly to the
+    optimizer's lr; the schedule has the steps after.
 
     Args:
         name: linear: from lr to lr * final_lr_factor at the last step; constant; step: times
@@ -49,13 +49,12 @@ def make_scheduler(
         "cosine": lambda step: _cosine(1, final_lr_factor, step / last),
         "onecycle": lambda step: _onecycle(step, last),
     }
-    shape = shapes[name]
 
     def factor(step: int) -> float:
         if step < warmup:
             return _rise(step, warmup)
         # LambdaLR asks once more after the last step, hence the min.
-        return shape(min(step - warmup, last))
+        return shapes[name](min(step - warmup, last))
 
     return LambdaLR(optimizer, factor)
 
@@ -88,8 +87,7 @@ class Plateau:
         if val_loss < self.best_loss * (1 - 1e-4):
             self.best_loss, self.last_change = val_loss, step
         elif step - self.last_change >= self.step_size:
-            self.factor *= self.gamma
-            self.last_change = step
+            self.factor, self.last_change = self.factor * self.gamma, step
 
 
 def step_with_validation(scheduler: LambdaLR, val_loss: float) -> None:

@@ -1,5 +1,6 @@
 """The console of a run: bars in a terminal, plain lines anywhere else."""
 
+import io
 import sys
 from typing import Self
 
@@ -15,9 +16,8 @@ from tqdm import tqdm
 class RunConsole:
     """The console of one run; a context, inside which the bars are shown.
 
-    In a terminal rich owns the bottom lines: its bar over the whole run, and under it the
-    bar that tqdm draws for the current segment or validation. tqdm writes into a line
-    of rich's display and never to the terminal, so the two cannot garble each other.
+    In a terminal rich shows its bar over the whole run and, below it, the text that tqdm writes for
+    the current segment or validation. tqdm never writes to the terminal itself.
 
     Args:
         num_steps: optimizer steps of the whole run.
@@ -26,9 +26,8 @@ class RunConsole:
     """
 
     def __init__(self, num_steps: int, images_per_step: int, quiet: bool = False):
-        self.images_per_step = images_per_step
+        self.images_per_step, self.quiet = images_per_step, quiet
         self.console = Console()
-        self.quiet = quiet
         self.in_terminal = sys.stdout.isatty() and not self.console.is_dumb_terminal and not quiet
         self._line = _Line()
         self._bar: tqdm | None = None  # of the current segment
@@ -42,12 +41,7 @@ class RunConsole:
             expand=True,
         )
         self._task = self._progress.add_task("run", total=num_steps, speed=0.0)
-        self._live = Live(
-            get_renderable=self._render,
-            console=self.console,
-            refresh_per_second=4,
-            transient=True,
-        )
+        self._live = Live(console=self.console, get_renderable=self._render, transient=True)
 
     def __enter__(self) -> Self:
         if self.in_terminal:
@@ -61,8 +55,7 @@ class RunConsole:
         """Return a tqdm with its bar under that of the run; a silent one without a terminal."""
         if not self.in_terminal:
             return tqdm(*args, **kwargs, disable=True)
-        # A full last column would wrap the line, and so would the ^C that a terminal shows. The
-        # rate is left out, because the bar of the run shows it as images/s.
+        # A full last column would wrap the line, and so would the ^C that a terminal shows.
         kwargs |= {"file": self._line, "ncols": self.console.width - 3, "ascii": False}
         kwargs["bar_format"] = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
         return tqdm(*args, **kwargs)
@@ -88,43 +81,32 @@ class RunConsole:
     def table(self, title: str, rows: dict[str, str]) -> None:
         """Show a panel of headings and values; plain lines without a terminal."""
         if self.in_terminal:
-            self.console.print(Panel(_grid(rows), title=title, title_align="left"))
+            grid = Table.grid(padding=(0, 2))
+            for name, value in rows.items():
+                grid.add_row(Text(name, style="bold"), Text(value))
+            self.console.print(Panel(grid, title=title, title_align="left"))
         else:
-            for line in aligned(rows):
-                self.line(line)
+            self.line(aligned(rows))
 
     def line(self, text: str) -> None:
-        """Show one line, above the bars if there are any."""
+        """Show a text, above the bars if there are any."""
         if self.in_terminal:
             self.console.print(text, highlight=False, markup=False)
         elif not self.quiet:
             print(text, flush=True)
 
 
-def aligned(rows: dict[str, str]) -> list[str]:
+def aligned(rows: dict[str, str]) -> str:
     """Return a line for each heading and its value, the values aligned."""
-    width = max(len(name) for name in rows)
-    return [f"{name:<{width}}  {value}" for name, value in rows.items()]
+    width = max(map(len, rows))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
 
 
-class _Line:
+class _Line(io.TextIOBase):
     """A file that keeps the text that tqdm would show on its line of the terminal."""
 
-    encoding = "utf-8"
+    text = ""
 
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, text: str) -> None:
-        if shown := text.rsplit("\r", 1)[-1].rstrip("\n"):
-            self.text = shown
-
-    def flush(self) -> None:
-        pass
-
-
-def _grid(rows: dict[str, str]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for name, value in rows.items():
-        table.add_row(Text(name, style="bold"), Text(value))
-    return table
+    def write(self, text: str) -> int:
+        self.text = text.rsplit("\r", 1)[-1].rstrip("\n") or self.text
+        return len(text)

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -27,22 +26,6 @@ MAX_DRAWING_SHARE = 0.01  # of the run's time so far; the last drawing comes on 
 FIRST_DRAWING_SECONDS = 1.5  # an estimate; most of it is the import of matplotlib
 
 
-class LogFile:
-    """run_<time>.log: every line that the console shows, and more, with the time of each."""
-
-    def __init__(self, folder: Path):
-        self.path = folder / f"run_{datetime.now():%Y-%m-%d_%H.%M.%S}.log"
-
-    def write(self, text: str) -> None:
-        """Add lines; raises WriteError if they cannot be written."""
-        now = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
-        try:
-            with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-                file.writelines(f"{now}  {line}\n" for line in text.splitlines())
-        except OSError as error:
-            raise WriteError(self.path, error) from error
-
-
 class NullJournal:
     """The journal of a process other than rank 0: it reports nothing."""
 
@@ -53,56 +36,42 @@ class NullJournal:
 
 
 class Journal:
-    """Everything that one run reports.
-
-    Args:
-        console: of the run.
-        run: each line of metrics is of its step and its seconds.
-        plan: what the run is going to do, by headings.
-
-    Raises:
-        WriteError: a file of the run cannot be written.
-    """
+    """Everything that one run reports; raises WriteError if a file cannot be written."""
 
     def __init__(self, console: RunConsole, run: Run, plan: dict[str, str]):
         self.console, self.run, self._plan = console, run, plan
         self._plots: bool = run.flags["plots"]
         console.at_step(run.loop.step)
         self._sampler = run.loaders.train.batch_sampler
-        self._log = LogFile(run.files.folder)
+        self._log_path = run.files.folder / f"run_{datetime.now():%Y-%m-%d_%H.%M.%S}.log"
         self._metrics = MetricsFile(run.files.metrics, run.loop.metrics)
         lines = [row for row in run.loop.metrics if row[COLUMNS.index("train_loss")] != ""]
         self._last_step: int = lines[-1][0] if lines else 0
         self._last_seconds: float = lines[-1][-1] if lines else 0.0
-        self._started = perf_counter()
-        self._drawing_seconds, self._last_drawing_seconds = 0.0, FIRST_DRAWING_SECONDS
+        self._started, self._drawing_seconds = perf_counter(), 0.0
+        self._last_drawing_seconds = FIRST_DRAWING_SECONDS
         self._writer = None
         if run.flags["tensorboard"]:
             from torch.utils.tensorboard import SummaryWriter
 
             folder = str(run.files.folder / "tensorboard")
             self._writer = SummaryWriter(folder, purge_step=run.loop.step + 1)
-        self._begin()
-
-    def _begin(self) -> None:
-        """Report what the run is going to do, and draw a sheet of its images."""
-        self._log.write("\n".join(aligned(make_facts(self.run))))
-        self._table("plan", self._plan)
-        scores = (f"scores will be {note}" for note in notes(self.run.flags))
-        for text in (*self.run.notices, *scores):
+        self._log(aligned(make_facts(run)))
+        self._table("plan", plan)
+        for text in (*run.notices, *(f"scores will be {note}" for note in notes(run.flags))):
             self.line(text)
         if self._plots:
-            train_set = self.run.loaders.train.dataset
-            draw_samples(train_set, self.run.classes, self.run.files.samples)
+            draw_samples(run.loaders.train.dataset, run.classes, run.files.samples)
 
     def close(self) -> None:
-        """Finish what TensorBoard is to get."""
+        """Write what TensorBoard still buffers."""
         if self._writer:
             self._writer.close()
 
     def line(self, text: str) -> None:
+        """Show a line on the console and in the log."""
         self.console.line(text)
-        self._log.write(text)
+        self._log(text)
 
     def training(self, step: int, loss: float, accuracy: float, lr: float) -> None:
         """Report a line of training metrics; loss and accuracy since the line before."""
@@ -110,11 +79,9 @@ class Journal:
         seconds = self.run.loop.train_seconds
         count = self._sampler.num_samples_before
         num_images = count(step) - count(self._last_step)
-        speed = num_images / max(seconds - self._last_seconds, 1e-9)
+        speed = round(num_images / max(seconds - self._last_seconds, 1e-9), 1)
         self._last_step, self._last_seconds = step, seconds
-        self._add(
-            step, lr=lr, train_loss=loss, train_accuracy=accuracy, images_per_second=round(speed, 1)
-        )
+        self._add(step, lr=lr, train_loss=loss, train_accuracy=accuracy, images_per_second=speed)
         self.line(f"step {step:>6,}  train  loss {loss:.4f}  accuracy {accuracy:7.2%}  lr {lr:.2e}")
 
     def validation(self, loss: float, accuracy: float, is_best: bool) -> None:
@@ -132,8 +99,7 @@ class Journal:
         """Report the results, in results.json, too."""
         loop = self.run.loop
         if loop.step < self.run.num_steps:
-            text = f"{loop.num_stale} validations without a better accuracy"
-            self.line(f"stopped early: {text}")
+            self.line(f"stopped early: {loop.num_stale} validations without a better accuracy")
         checkpoint.save_results(self.run.files.results, results)
         table = results_table(results, self.run)
         self._write_report(table)
@@ -152,9 +118,17 @@ class Journal:
         self._last_drawing_seconds = perf_counter() - started
         self._drawing_seconds += self._last_drawing_seconds
 
+    def _log(self, text: str) -> None:
+        now = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
+        try:
+            with self._log_path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.writelines(f"{now}  {line}\n" for line in text.splitlines())
+        except OSError as error:
+            raise WriteError(self._log_path, error) from error
+
     def _table(self, title: str, rows: dict[str, str]) -> None:
         self.console.table(title, rows)
-        self._log.write("\n".join(aligned(rows)))
+        self._log(aligned(rows))
 
     def _rows(self) -> list[dict[str, Any]]:
         return [dict(zip(COLUMNS, row, strict=True)) for row in self._metrics.rows]
@@ -193,8 +167,8 @@ def open_journal(
     except Stopped:
         with stop.finishing():
             run.save()
-            where = f"after step {run.loop.step:,}; saved"
-            log.line(f"stopped by {stop.requested} {where}. Continue with: {launch_command()}")
+            where = f"{stop.requested} after step {run.loop.step:,}"
+            log.line(f"stopped by {where}; saved. Continue with: {launch_command()}")
             log.draw()
         sys.exit(stop.exit_code)
     finally:

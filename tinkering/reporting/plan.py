@@ -20,11 +20,7 @@ GIT_SECONDS = 1  # git on a slow network mount must not delay the start
 
 
 def make_plan(run: Run, device: torch.device, compiling: str) -> dict[str, str]:
-    """Describe a run before it starts, by headings.
-
-    Args:
-        compiling: what torch.compile came to; "" without it.
-    """
+    """Describe a run before it starts, by headings; compiling is "" without torch.compile."""
     flags, train_set = run.flags, run.loaders.train.dataset
     num_train, num_val, num_test = (len(loader.dataset) for loader in run.loaders)
     num_images = run.loaders.train.batch_sampler.num_samples_before(run.num_steps)
@@ -63,28 +59,23 @@ def revision() -> str:
         return ""
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=GIT_SECONDS
-        )
+        output = subprocess.check_output(command, stderr=subprocess.DEVNULL, timeout=GIT_SECONDS)
     except (OSError, subprocess.SubprocessError):
         return ""
-    return done.stdout.strip()
+    return output.decode().strip()
 
 
 def layer_table(run: Run) -> str:
     """List each layer with its output's shape, its parameters and its multiply-adds.
 
-    Nothing is computed: the layers are those of a copy on the meta device, where tensors have
-    shapes and no elements.
+    Nothing is computed: the table is of a copy on the meta device, where tensors have only shapes.
     """
-    images = torch.zeros(
-        run.flags["batch_size"], *run.loaders.train.dataset.image_shape, device="meta"
-    )
     from torchinfo.torchinfo import clear_cached_forward_pass, summary
 
+    shape = run.flags["batch_size"], *run.loaders.train.dataset.image_shape
     table = summary(
         copy.deepcopy(run.train_state.model).to("meta"),
-        input_data=images,
+        input_data=torch.zeros(shape, device="meta"),
         col_names=("output_size", "num_params", "mult_adds"),
         col_width=18,
         row_settings=("depth", "ascii_only"),
@@ -100,6 +91,7 @@ def split_of(flags: dict[str, Any]) -> str | None:
 
 
 def num_parameters(model: nn.Module) -> int:
+    """Count the parameters of a network."""
     return sum(p.numel() for p in model.parameters())
 
 

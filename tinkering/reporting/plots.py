@@ -26,8 +26,7 @@ COLOURS = (BLUE, VERMILLION, "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E
 MARKERS = "osD^vP*X<>pd"
 RAW: dict[str, Any] = {"color": BLUE, "alpha": 0.35, "linewidth": 0.7}
 TRAINING: dict[str, Any] = {"color": BLUE, "linewidth": 1.8}
-VALIDATION: dict[str, Any] = {"color": VERMILLION, "linewidth": 1.4, "linestyle": "--"}
-VALIDATION |= {"marker": "o"}
+VALIDATION: dict[str, Any] = {"color": VERMILLION, "marker": "o", "linestyle": "--"}
 MAX_POINTS = 1000  # of a line; more cannot be told apart in the pixels of a panel
 
 
@@ -40,15 +39,15 @@ def draw_batch_metrics(rows: Rows, path: Path) -> "Figure":
     figure = _figure(*SIZE, "training step", *LABELS.values())
     for metric, axes in zip(LABELS, figure.axes, strict=True):
         steps, values = _series(rows, "step", f"train_{metric}")
-        half, label = len(steps) // 40, "training"
-        if half:
-            axes.plot(*_downsample(steps, values), **RAW, label=label)
+        if half := len(steps) // 40:
+            axes.plot(*_downsample(steps, values), **RAW, label="training")
             steps, values = _moving_mean(steps, values, half)
             label = f"training, moving mean of {2 * half + 1:,} rows"
-        _plot(axes, steps, values, label=label, marker="" if half else "s", **TRAINING)
+            _plot(axes, steps, values, label=label, **TRAINING)
+        else:
+            _plot(axes, steps, values, label="training", marker="s", **TRAINING)
         _plot(axes, *_series(rows, "step", f"val_{metric}"), label="validation", **VALIDATION)
-    _finish(figure, rows, "step")
-    return _save(figure, path)
+    return _finish(figure, rows, "step", path)
 
 
 def draw_epoch_metrics(rows: Rows, path: Path) -> "Figure":
@@ -62,10 +61,9 @@ def draw_epoch_metrics(rows: Rows, path: Path) -> "Figure":
     for metric, axes in zip(LABELS, figure.axes, strict=True):
         training = _series(rows, "epoch", f"train_{metric}")
         label = "training, mean since the validation before"
-        _plot(axes, *training, marker="s", label=label, **TRAINING)
+        _plot(axes, *training, label=label, marker="s", **TRAINING)
         _plot(axes, *_series(rows, "epoch", f"val_{metric}"), label="validation", **VALIDATION)
-    _finish(figure, rows, "epoch")
-    return _save(figure, path)
+    return _finish(figure, rows, "epoch", path)
 
 
 def validations(rows: Rows) -> list[dict]:
@@ -85,15 +83,12 @@ def validations(rows: Rows) -> list[dict]:
 def draw_comparison(curves: dict[str, list[tuple[int, float]]], path: Path) -> "Figure":
     """Draw the validation accuracy of several runs over steps.
 
-    The accuracy axis begins at the lowest first quartile of the runs: the ends of the runs are
-    what one compares, and their steep beginnings would press them together.
+    The accuracy axis begins at the lowest first quartile of the runs, because their steep
+    beginnings would press their ends together. Raises WriteError if the PNG cannot be written.
 
     Args:
         curves: (step, accuracy in 0..1) of each validation, by the name of the run.
         path: of the PNG to write.
-
-    Raises:
-        WriteError: it cannot be written.
     """
     labels = [name if len(name) < 80 else f"…{name[-80:]}" for name in curves]
     columns = max(1, min(4, 100 // max((len(label) + 8 for label in labels), default=100)))
@@ -103,15 +98,14 @@ def draw_comparison(curves: dict[str, list[tuple[int, float]]], path: Path) -> "
     for number, (label, points) in enumerate(zip(labels, curves.values(), strict=True)):
         steps, accuracies = np.array(points, float).reshape(-1, 2).T
         look = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
-        linestyle = "-" if number < len(COLOURS) else "--"
-        _plot(axes, steps, 100 * accuracies, label=label, linestyle=linestyle, **look)
+        look["linestyle"] = "-" if number < len(COLOURS) else "--"
+        _plot(axes, steps, 100 * accuracies, label=label, **look)
     if drawn := [np.asarray(line.get_ydata()) for line in axes.lines]:
         bottom = min(np.quantile(percent, 0.25, method="lower") for percent in drawn)
         top = max(percent.max() for percent in drawn)
         margin = 0.06 * (top - bottom) + 0.1
         axes.set_ylim(bottom - margin, top + margin)
-    _add_legend(figure, "outside lower center", columns)
-    return _save(figure, path)
+    return _save(figure, "outside lower center", columns, path)
 
 
 def _figure(width: float, height: float, x_label: str, *y_labels: str) -> "Figure":
@@ -167,18 +161,17 @@ def _downsample(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x[starts].repeat(2), np.stack([low, high], axis=1).ravel()
 
 
-def _finish(figure: "Figure", rows: Rows, x: str) -> None:
-    """Set the scales, mark the best validation and add the legend, once the lines are drawn."""
+def _finish(figure: "Figure", rows: Rows, x: str, path: Path) -> "Figure":
+    """Set the scales for the lines that are drawn, mark the best validation, and write the PNG."""
     loss, accuracy = figure.axes
     _scale_loss(loss)
     low, high = accuracy.get_ylim()
     accuracy.set_ylim(max(low, -2), min(high, 102))
-    validated = [row for row in rows if row["val_accuracy"] != ""]
-    if finite := [row for row in validated if math.isfinite(float(row["val_accuracy"]))]:
+    if finite := [row for row in rows if math.isfinite(float(row["val_accuracy"] or "nan"))]:
         best = max(finite, key=lambda row: float(row["val_accuracy"]))
         _mark(accuracy, best, x, "val_accuracy", f"best: {float(best['val_accuracy']):.2%}")
         _mark(loss, best, x, "val_loss", f"best by accuracy: {float(best['val_loss']):.3g}")
-    _add_legend(figure, "outside upper center", 4)
+    return _save(figure, "outside upper center", 4, path)
 
 
 def _scale_loss(axes: "Axes") -> None:
@@ -199,14 +192,14 @@ def _scale_loss(axes: "Axes") -> None:
 
 
 def _mark(axes: "Axes", best: dict, x: str, y: str, text: str) -> None:
-    """Mark the best validation by a star, with its text where the curves leave space for it."""
+    """Mark the best validation by a star, with its text where the curves leave space."""
     star = axes.plot(*_series([best], x, y), "*k", markersize=12, markeredgecolor="white", zorder=4)
     star[0].set_label(f"{text} at step {int(best['step']):,}")
-    axes.legend(handles=star, loc="best", handletextpad=0.2)
+    axes.legend(handles=star, handletextpad=0.2)
 
 
-def _add_legend(figure: "Figure", location: Any, columns: int) -> None:
-    """Add the legend beside the panels, and "nothing yet" in a panel without lines."""
+def _save(figure: "Figure", location: Any, columns: int, path: Path) -> "Figure":
+    """Add the legend, and "nothing yet" in a panel without lines; write the PNG."""
     for axes in figure.axes:
         if not axes.lines:
             axes.set(xticks=[], yticks=[])
@@ -215,9 +208,6 @@ def _add_legend(figure: "Figure", location: Any, columns: int) -> None:
         legend = figure.legend(handles=lines, loc=location, ncols=columns, frameon=False)
         for text in legend.get_texts():
             text.set_parse_math(False)  # a name may have a $ in it
-
-
-def _save(figure: "Figure", path: Path) -> "Figure":
     with replace_file(path) as file:
         figure.savefig(file, format="png", dpi=DPI)
     return figure

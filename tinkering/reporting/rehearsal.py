@@ -3,9 +3,9 @@
 import io
 import itertools
 import shutil
-from collections.abc import Callable
+from functools import partial
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -17,8 +17,6 @@ from tinkering.runs.state import LoopState, content_of
 from tinkering.runtime.memory import enough_memory, peak_memory
 from tinkering.train import Criterion, run_train_iterations, run_validation
 
-T = TypeVar("T")
-
 
 def rehearse(
     console: RunConsole,
@@ -29,79 +27,55 @@ def rehearse(
     training: dict[str, Any],
     scoring: dict[str, Any],
 ) -> None:
-    """Show the plan of a run and what it would need; nothing is written.
+    """Make two optimizer steps, score one validation batch, and show what the run would need.
 
-    Two optimizer steps are made and one validation batch is scored.
-
-    Args:
-        run: whose network is trained.
-        compiling: what torch.compile came to; "" without it.
-        training: keyword arguments of run_train_iterations.
-        scoring: keyword arguments of run_validation.
+    Nothing is written. The last arguments are of run_train_iterations and run_validation.
     """
     console.table("plan", make_plan(run, device, compiling))
     if run.flags["summary"]:
         console.line(layer_table(run))
-
-    def train(step: int) -> float:
-        state = run.train_state
-        model, optimizer = state.model, state.optimizer
-        return run_train_iterations(
-            model, run.loaders.train, optimizer, criterion, device, 1, step, **training
-        )[0]
-
-    def evaluate() -> float:
-        batch = list(itertools.islice(run.loaders.val, 1))
-        return run_validation(run.train_state.eval_model, batch, criterion, device, **scoring)[0]
-
+    model, optimizer = run.train_state.model, run.train_state.optimizer
+    batches, val_batches = run.loaders.train, itertools.islice(run.loaders.val, 1)
+    train = partial(run_train_iterations, model, batches, optimizer, criterion, device, 1)
     with enough_memory("a smaller --batch_size"):
-        train(0)  # the first step includes preparations, so the second is measured
-        step_seconds, loss = _timed(lambda: train(1))
-        batch_seconds, val_loss = _timed(evaluate)
-    console.table("dry run", _estimate(run, device, step_seconds, loss, batch_seconds, val_loss))
+        train(0, **training)  # the first step includes preparations, so the second is measured
+        started = perf_counter()
+        loss, *_ = train(1, **training)
+        trained = perf_counter()
+        eval_model = run.train_state.eval_model
+        val_loss, _ = run_validation(eval_model, val_batches, criterion, device, **scoring)
+        step_seconds, batch_seconds = trained - started, perf_counter() - trained
+    rows = {
+        "step": f"loss {loss:.4f}, {1000 * step_seconds:.0f} ms",
+        "validation batch": f"loss {val_loss:.4f}, {1000 * batch_seconds:.0f} ms",
+    }
+    console.table("dry run", rows | _estimate(run, device, step_seconds, batch_seconds))
 
 
 def _estimate(
-    run: Run,
-    device: torch.device,
-    step_seconds: float,
-    loss: float,
-    batch_seconds: float,
-    val_loss: float,
+    run: Run, device: torch.device, step_seconds: float, batch_seconds: float
 ) -> dict[str, str]:
     """Describe what the whole run would need, by headings."""
     num_validations = -(-run.num_steps // run.flags["eval_interval_iters"])
     num_batches = num_validations * len(run.loaders.val) + len(run.loaders.test)
-    seconds = run.num_steps * step_seconds + num_batches * batch_seconds
+    time = _duration(run.num_steps * step_seconds + num_batches * batch_seconds)
     free = shutil.disk_usage(run.files.existing_parent()).free
     memory = peak_memory(device)
     return {
-        "step": f"loss {loss:.4f}, {1000 * step_seconds:.0f} ms",
-        "validation batch": f"loss {val_loss:.4f}, {1000 * batch_seconds:.0f} ms",
-        "time": f"about {_duration(seconds)} for {run.num_steps:,} steps and {num_validations:,} "
-        "validations",
+        "time": f"about {time} for {run.num_steps:,} steps and {num_validations:,} validations",
         "memory": f"{memory / 2**20:,.0f} MiB at most so far" if memory else "unknown",
         "disk": f"{_bytes_on_disk(run) / 2**20:,.1f} MiB of {free / 2**30:,.1f} GiB that are free",
         "written": "nothing",
     }
 
 
-def _timed(function: Callable[[], T]) -> tuple[float, T]:
-    started = perf_counter()
-    value = function()
-    return perf_counter() - started, value
-
-
 def _bytes_on_disk(run: Run) -> int:
-    """Estimate the model file and two generations of the state, which contain the model, too."""
+    """Estimate the size of the model file and of two state files, which contain the model, too."""
     best = checkpoint.model_content(run.train_state.eval_model, **run.about)
     state = content_of(LoopState(run.flags, best=best), run.train_state)
-    return _size(best) + 2 * _size(state)
-
-
-def _size(content: dict[str, Any]) -> int:
     buffer = io.BytesIO()
-    torch.save(content, buffer)
+    for content in (best, state, state):
+        torch.save(content, buffer)
     return buffer.tell()
 
 

@@ -9,6 +9,8 @@ from tinkering.reporting.plan import num_parameters, split_of
 from tinkering.runs import checkpoint
 from tinkering.runs.run import Run
 
+Rows = list[dict[str, Any]]  # of metrics.csv, by column
+
 OPTIMISTIC = "OPTIMISTIC: the checkpoint was chosen on the test set (val_size 0)"
 OVERFIT = "OF THE TRAINING IMAGES: a single batch of them (overfit_one_batch)"
 SUBSET = "OF A PART of the test set (test_subset)"
@@ -24,11 +26,7 @@ def notes(flags: dict[str, Any]) -> list[str]:
 
 
 def make_results(
-    run: Run,
-    device: torch.device,
-    compile_seconds: float,
-    test_loss: float,
-    test_accuracy: float,
+    run: Run, device: torch.device, compile_seconds: float, test_loss: float, test_accuracy: float
 ) -> dict[str, Any]:
     """Collect what results.json holds."""
     loop, flags = run.loop, run.flags
@@ -70,31 +68,21 @@ def results_table(results: dict[str, Any], run: Run) -> dict[str, str]:
 
 
 def report_page(
-    run_id: str,
-    plan: dict[str, str],
-    results: dict[str, str],
-    rows: list[dict[str, Any]],
-    has_plots: bool,
+    run_id: str, plan: dict[str, str], results: dict[str, str], rows: Rows, has_plots: bool
 ) -> str:
-    """Write report.md, a run on one page, as Markdown.
-
-    Args:
-        plan, results: by headings; results are empty before the end.
-        rows: of metrics.csv, by column.
-        has_plots: whether the run draws.
-    """
+    """Write report.md, a run on one page; results are empty before the end."""
     parts = [f"# {run_id}"]
     if results:
-        parts += ["## Results", *_table(("", ""), results.items())]
+        parts += ["## Results", _table(("", ""), results.items())]
     if has_plots:
         names = {"epoch_metrics": "Validation by validation", "batch_metrics": "Line by line"}
         names["samples"] = "What the network sees, by classes"
         parts += [f"## {text}\n\n![{text}](plots/{name}.png)" for name, text in names.items()]
-    parts += ["## Plan", *_table(("", ""), plan.items()), "## Validations", *_validations(rows)]
+    parts += ["## Plan", _table(("", ""), plan.items()), "## Validations", _validations(rows)]
     return "\n\n".join(parts) + "\n"
 
 
-def _validations(rows: list[dict[str, Any]]) -> list[str]:
+def _validations(rows: Rows) -> str:
     """List the validations, each with the line of training metrics before it."""
     found, trained = [], {}
     for row in rows:
@@ -106,13 +94,13 @@ def _validations(rows: list[dict[str, Any]]) -> list[str]:
             losses += [f"{trained['train_loss']:.4f}", f"{trained['train_accuracy']:.2%}"]
         found.append((f"{row['step']:,}", f"{row['epoch']:.2f}", *losses, f"{row['seconds']:.0f}"))
     heads = ("step", "epoch", "validation loss", "accuracy", "training loss", "accuracy", "seconds")
-    cut = []
-    if len(found) > MAX_VALIDATIONS:
-        cut = [f"The last {MAX_VALIDATIONS} of {len(found):,}; all are in metrics.csv."]
-    return [*cut, *_table(heads, found[-MAX_VALIDATIONS:])]
+    table = _table(heads, found[-MAX_VALIDATIONS:])
+    if len(found) <= MAX_VALIDATIONS:
+        return table
+    return f"The last {MAX_VALIDATIONS} of {len(found):,}; all are in metrics.csv.\n\n{table}"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
-    return ["\n".join(f"| {' | '.join(line)} |" for line in cells)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)

@@ -17,13 +17,7 @@ IMAGES_PER_CLASS = 12
 def draw_samples(dataset: ImageDataset, classes: Sequence[str], path: Path) -> None:
     """Draw the first images of each class as the network sees them, augmented each in its own way.
 
-    Args:
-        dataset: of the training images; only the images that are drawn are augmented.
-        classes: the name of each label.
-        path: of the PNG to write.
-
-    Raises:
-        WriteError: it cannot be written.
+    Only the images that are drawn are augmented. Raises WriteError if the PNG cannot be written.
     """
     labels = dataset.labels.cpu()
     labels = labels if dataset.subset is None else labels[dataset.subset]
@@ -43,17 +37,14 @@ def contact_sheet(
         images: uint8 (N, H, W).
         labels: int (N,), the class of each.
         classes: the name of each label.
-        path: of the PNG to write.
-
-    Raises:
-        WriteError: it cannot be written.
+        path: of the PNG to write; WriteError is raised if that is impossible.
     """
     height, width = images.shape[1:]
-    sheet = np.zeros((IMAGES_PER_CLASS * height, len(classes) * width), np.uint8)
-    for label, indices in enumerate(_first_of_each(labels, len(classes))):
-        for row, index in enumerate(indices):
-            rows = slice(row * height, (row + 1) * height)
-            sheet[rows, label * width : (label + 1) * width] = images[index]
+    columns = []
+    for indices in _first_of_each(labels, len(classes)):
+        column = images[indices].reshape(-1, width)
+        columns.append(np.pad(column, ((0, IMAGES_PER_CLASS * height - len(column)), (0, 0))))
+    sheet = np.hstack(columns)
     scale = max(1, min(3, 1200 // sheet.shape[1]))  # a sheet of few classes is enlarged
     sheet = sheet.repeat(scale, axis=0).repeat(scale, axis=1)
     header = _header(classes, scale * width)

@@ -54,8 +54,7 @@ def compile_forward(
         with warnings.catch_warnings(action="ignore"), _restored(model), autocast:
             fast = torch.compile(plain, mode=None if mode is True else str(mode), dynamic=False)
             model.train()
-            _, loss = fast(images, labels)
-            loss.backward()
+            fast(images, labels)[1].backward()
     except Exception as error:  # each backend raises its own
         first_line = str(error).strip().split("\n")[0]
         return Compiled(plain, 0.0, f"not compiled: {first_line}; continuing without it")

@@ -26,11 +26,6 @@ class Precision(NamedTuple):
     autocast: AbstractContextManager  # around the forward pass
     scaler: torch.amp.GradScaler  # disabled except in fp16
 
-    @property
-    def element_size(self) -> int:
-        """Bytes of an activation."""
-        return 4 if self.name == "fp32" else 2
-
 
 def choose_device(name: str) -> torch.device:
     """Return the device of that name (cpu, cuda, mps), or with "auto" the fastest there is.
@@ -38,17 +33,11 @@ def choose_device(name: str) -> torch.device:
     Raises:
         InputError: this machine, or this build of torch, does not have it.
     """
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    devices = [device for device, is_available in available.items() if is_available]
-    if name == "auto":
-        name = devices[0]
-    if name not in devices:
+    devices = ["cuda"] if torch.cuda.is_available() else []
+    devices += ["mps", "cpu"] if torch.backends.mps.is_available() else ["cpu"]
+    if name not in ("auto", *devices):
         raise InputError(f"--device {name}: not available; choose one of {', '.join(devices)}")
-    return torch.device(name)
+    return torch.device(devices[0] if name == "auto" else name)
 
 
 def make_fast(device: torch.device, batch_size: int, local_rank: int = 0) -> None:
@@ -76,9 +65,7 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     if name == "auto":
         name = "bf16" if _has_fast_bf16(device) else "fp32"
     if name == "fp16" and device.type != "cuda":
-        raise InputError(
-            f"--precision fp16 needs a CUDA device, this is {device.type}; choose bf16"
-        )
+        raise InputError(f"--precision fp16 needs a CUDA device, not {device.type}; choose bf16")
     dtype = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
     autocast = torch.autocast(device.type, dtype) if dtype else nullcontext()
     return Precision(name, autocast, torch.amp.GradScaler(device.type, enabled=name == "fp16"))
@@ -87,28 +74,25 @@ def choose_precision(name: str, device: torch.device) -> Precision:
 def limit_threads(batch_size: int) -> None:
     """Limit torch's threads to the cores that the process may use and to the images of a batch.
 
-    torch starts a thread for each core of the machine. More threads than cores or images would
-    only wait for each other. OMP_NUM_THREADS, if it is set, is the user's own choice and stays.
+    More threads would only wait for each other. OMP_NUM_THREADS, if it is set, is the user's own
+    choice and stays.
     """
     if "OMP_NUM_THREADS" not in os.environ:
-        allowed = min(num_allowed_cores(), batch_size)
-        torch.set_num_threads(min(torch.get_num_threads(), allowed))
+        torch.set_num_threads(min(torch.get_num_threads(), num_allowed_cores(), batch_size))
 
 
 def num_allowed_cores(cgroups: Path = CGROUPS) -> int:
     """Return how many cores this process may use, by its affinity and its container's quota."""
-    cores = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     return max(1, math.ceil(min(cores, _cores_of_container(cgroups))))
 
 
 def keep_freed_memory() -> None:
     """Make glibc's malloc keep freed memory in the process, up to 32 MiB a piece.
 
-    A step's activations are some megabytes each, freed and allocated again at every step. By
-    default glibc returns such pieces to the system, which clears them page by page when they are
-    allocated again (mallopt(3)). Other allocators are left as they are.
+    By default glibc returns the megabytes of a step's activations to the system, which clears
+    them page by page when the next step allocates them again (mallopt(3)).
     """
     if sys.platform != "linux":
         return

@@ -36,15 +36,11 @@ class Group:
     The collective methods do nothing in a group of one process. In a larger one every process
     must call them, in the same order.
 
-    Args:
-        rank: number of this process, from 0; rank 0 alone prints and writes.
-        world_size: number of processes.
-        local_rank: number of this process on its machine, from 0.
     """
 
-    rank: int = 0
-    world_size: int = 1
-    local_rank: int = 0
+    rank: int = 0  # of this process; rank 0 alone prints and writes
+    world_size: int = 1  # number of processes
+    local_rank: int = 0  # number of this process on its machine
 
     @property
     def is_rank0(self) -> bool:
@@ -52,10 +48,8 @@ class Group:
 
     def shard(self, num_samples: int) -> slice:
         """Return this process's part of a step's samples; the parts differ by one at most."""
-        return slice(
-            num_samples * self.rank // self.world_size,
-            num_samples * (self.rank + 1) // self.world_size,
-        )
+        start, end = (num_samples * i // self.world_size for i in (self.rank, self.rank + 1))
+        return slice(start, end)
 
     def all_reduce_sum(self, numbers: Tensor) -> Tensor:
         """Sum a tensor over the processes, in place, and return it."""
@@ -73,11 +67,7 @@ class Group:
 
     @torch.no_grad()
     def all_reduce_mean(self, tensors: list[Tensor], weight: float) -> None:
-        """Replace each tensor by its weighted mean over the processes.
-
-        Args:
-            weight: of this process; the weights of all add up to 1.
-        """
+        """Replace each tensor by its mean over the processes, whose weights add up to 1."""
         if self.world_size == 1 or not tensors:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors]).mul_(weight)
@@ -94,16 +84,16 @@ class Group:
         """Call a function in rank 0 and return its result, or raise its error, in every process."""
         if self.world_size == 1:
             return make()
-        made: list = [None, None]
+        outcome: list = [None, None]  # the result, the error
         if self.is_rank0:
             try:
-                made[0] = make()
+                outcome[0] = make()
             except Exception as error:
-                made[1] = error
-        distributed.broadcast_object_list(made)
-        if made[1] is not None:
-            raise made[1]
-        return made[0]
+                outcome[1] = error
+        distributed.broadcast_object_list(outcome)
+        if outcome[1] is not None:
+            raise outcome[1]
+        return outcome[0]
 
     @contextmanager
     def rank0_first(self) -> Iterator[None]:
@@ -132,9 +122,10 @@ def join_group() -> Group:
     """
     if os.environ.get("WORLD_SIZE", "1") == "1":
         return SINGLE_PROCESS
-    values = [os.environ.get(name, "") for name in VARIABLES]
-    if not all(values) or not all(value.isdecimal() for value in (*values[:3], values[4])):
-        given = " ".join(map("{}={!r}".format, VARIABLES, values))
+    values = {name: os.environ.get(name, "") for name in VARIABLES}
+    numbers = [value for name, value in values.items() if name != "MASTER_ADDR"]
+    if not values["MASTER_ADDR"] or not all(number.isdecimal() for number in numbers):
+        given = " ".join(f"{name}={value!r}" for name, value in values.items())
         raise InputError(
             f"the environment does not describe a group of processes: {given}; start the program "
             "with torchrun, or unset WORLD_SIZE to train in one process"
@@ -160,10 +151,8 @@ def exit_unless_first_to_fail(exit_code: int) -> None:
     """Exit silently if another process of the group has failed before this one.
 
     An error in one process lets the others meet a broken connection, or all meet the same one.
-    The first alone is to be reported; all exit with its exit code.
-
-    Args:
-        exit_code: of this process's own error.
+    The first alone is to be reported; all exit with its exit code. `exit_code` is of this
+    process's own error.
     """
     if _store is None:
         return
@@ -171,23 +160,17 @@ def exit_unless_first_to_fail(exit_code: int) -> None:
     if rank:
         time.sleep(HEAD_START)
     try:
-        first = _store.compare_set("failure", "", f"{rank} {exit_code}")
+        first = _store.compare_set("failure", "", f"{rank} {exit_code}").split()
     except distributed.DistNetworkError:  # the process with the store has ended
         sys.exit(exit_code)
-    first_rank, first_code = map(int, first.split())
-    if first_rank != rank:
-        sys.exit(first_code)
+    if int(first[0]) != rank:
+        sys.exit(int(first[1]))
 
 
 def launch_command(without: Collection[str] = ()) -> str:
-    """Return the shell command that started this program, with torchrun where it was used.
-
-    Args:
-        without: names of flags to leave out, with their values.
-    """
-    words = [*sys.orig_argv]
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        words = _torchrun_command()
+    """Return the shell command that started this program, without some flags and their values."""
+    has_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
+    words = _torchrun_command() if has_torchrun else sys.orig_argv.copy()
     # A script on the search path needs neither its folder nor its interpreter.
     if len(words) > 1 and shutil.which(name := Path(words[1]).name) == words[1]:
         words = [name, *words[2:]]

@@ -23,10 +23,9 @@ def enough_memory(advice: str) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        first_line = str(error).split("\n")[0]
-        # A CPU's allocator raises a plain RuntimeError; a GPU's is torch.OutOfMemoryError.
-        is_allocation = "allocate memory" in first_line
-        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not is_allocation:
+        # A GPU's allocator raises torch.OutOfMemoryError, a CPU's a plain RuntimeError.
+        is_known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        if not is_known and "allocate memory" not in str(error).split("\n")[0]:
             raise
         raise OutOfMemoryError(f"out of memory; try {advice}") from error
 
@@ -35,15 +34,12 @@ def available_memory(device: torch.device) -> int | None:
     """Return the free memory of a device in bytes; None where the system does not say."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    limits = [_free_on_host(), _free_in_container()]
-    return min((limit for limit in limits if limit is not None), default=None)
+    known = [free for free in (_free_on_host(), _free_in_container()) if free is not None]
+    return min(known, default=None)
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Return the most bytes used so far, of the device or of this process on the CPU.
-
-    None where the system does not say.
-    """
+    """Return the most bytes used so far, on a CUDA device or by this process; None for unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:

@@ -15,12 +15,8 @@ from tinkering.runtime.distributed import SINGLE_PROCESS, Group
 
 # The reason of a stop is the number of a signal, or this one.
 END_OF_TIME = 1
-NAMES = {
-    signal.SIGINT: "Ctrl-C",
-    signal.SIGTERM: "SIGTERM",
-    END_OF_TIME: "the end of --max_minutes",
-}
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+NAMES = {**SIGNALS, END_OF_TIME: "the end of --max_minutes"}
 
 
 class Stopped(BaseException):
@@ -46,9 +42,7 @@ class Stopper:
     the others would wait for a process that left alone, and torchrun repeats a signal that the
     terminal has sent already.
 
-    Args:
-        max_minutes: the time allowed since the program started; None for no limit.
-        group: the processes of the run.
+    The time allowed, None for no limit, counts from the start of the program.
     """
 
     def __init__(self, max_minutes: float | None = None, group: Group = SINGLE_PROCESS):
@@ -81,10 +75,8 @@ class Stopper:
             signal.signal(number, handler)
         if kind is Stopped:
             if self._group.is_rank0:
-                print(
-                    f"stopped by {self.requested}; the same command continues the run",
-                    file=sys.stderr,
-                )
+                line = f"stopped by {self.requested}; the same command continues the run"
+                print(line, file=sys.stderr)
             sys.exit(self.exit_code)
 
     @property
