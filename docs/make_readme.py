@@ -86,8 +86,10 @@ def accuracy_table(figures: dict) -> str:
 
 
 def spread(found: dict) -> str:
-    """Mean and standard deviation of the test accuracy over the seeds."""
+    """Mean and standard deviation of the test accuracy over the seeds; of one, the accuracy."""
     percent = [100 * accuracy for accuracy in found["test_accuracy"]]
+    if len(percent) == 1:
+        return f"{percent[0]:.2f} % (one seed)"
     return f"{statistics.mean(percent):.2f} ± {statistics.stdev(percent):.2f} %"
 
 
