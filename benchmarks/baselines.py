@@ -49,9 +49,15 @@ class FastNet(nn.Sequential):
 
     def __init__(self):
         super().__init__(
-            *(nn.Conv2d(1, 24, 5), nn.MaxPool2d(2), nn.ReLU()),
-            *(nn.Conv2d(24, 32, 3), nn.MaxPool2d(2), nn.ReLU()),
-            *(nn.Flatten(), nn.Linear(800, 256), nn.ReLU()),
+            nn.Conv2d(1, 24, 5),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Conv2d(24, 32, 3),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(800, 256),
+            nn.ReLU(),
             nn.Linear(256, 10),
         )
 

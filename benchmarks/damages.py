@@ -100,7 +100,7 @@ def absurd_size(path: Path, rng: Generator) -> None:
 
 
 def bomb(path: Path, rng: Generator) -> None:
-    """After the data more zeros than anybody has room for, in a file of some megabytes."""
+    """Append more zeros than fit into memory, packed into a file of some megabytes."""
     zeros = pack(bytes(10**7))
     path.write_bytes(path.read_bytes() + zeros * int(rng.integers(100, 200)))
 

@@ -1,7 +1,7 @@
 """Runs whose disk is full when they save: a small disk in memory, or a limit on files' sizes.
 
-A run that has saved twice is killed and started again with less room than a save needs. It
-has to end with exit code 6 and one line, and leave its files as they were; with room again it
+A run that has saved twice is killed and started again with less space than a save needs. It
+has to end with exit code 6 and one line, and leave its files as they were; with space again it
 has to end as the run that was never killed.
 """
 
@@ -57,8 +57,8 @@ def fill_up(reference: SmallRun, wanted: str, count: int, rng: Generator) -> dic
     Args:
         reference: the run that was never killed.
         wanted: as of small_disk.
-        count: number of runs, each with its own room left, less than a save of the state needs.
-        rng: chooses the room.
+        count: number of runs, each with its own space left, less than a save of the state needs.
+        rng: chooses the space.
     """
     size = reference.files.state.stat().st_size
     with tempfile.TemporaryDirectory() as name:
@@ -67,15 +67,15 @@ def fill_up(reference: SmallRun, wanted: str, count: int, rng: Generator) -> dic
             failures = []
             for number in range(count):
                 run = reference.another(disk / str(number))
-                room = int(rng.uniform(0.0, 0.9) * size)
-                if failure := _meet_full_disk(run, reference, room, mounted, errors):
-                    failures.append(f"full disk, {room} bytes left: {failure}")
+                space = int(rng.uniform(0.0, 0.9) * size)
+                if failure := _meet_full_disk(run, reference, space, mounted, errors):
+                    failures.append(f"full disk, {space} bytes left: {failure}")
     how = "a full tmpfs" if mounted else "RLIMIT_FSIZE"
     return {"how": how, "runs": count, "failures": failures}
 
 
 def _meet_full_disk(
-    run: SmallRun, reference: SmallRun, room: int, mounted: bool, errors: Path
+    run: SmallRun, reference: SmallRun, space: int, mounted: bool, errors: Path
 ) -> str:
     """What went wrong, or ""."""
     _kill_after_two_saves(Start(run.words, errors, slow=False), run)
@@ -83,10 +83,10 @@ def _meet_full_disk(
         return failure
     before = run.files.state.read_bytes()
     if mounted:
-        with _filled(run.files.save_path.parent, room):
+        with _filled(run.files.save_path.parent, space):
             code = Start(run.words, errors, slow=False).exit_code()
     else:
-        code = Start(run.words, errors, slow=False, largest_file=room).exit_code()
+        code = Start(run.words, errors, slow=False, largest_file=space).exit_code()
     message = errors.read_text()
     if code != 6 or len(message.splitlines()) != 1 or not message.endswith(CAUSES):
         return f"exit code {code}: {message}"
@@ -99,7 +99,7 @@ def _meet_full_disk(
     if parts := list(run.files.save_path.rglob("*.part")):
         return f"left behind: {parts}"
     code = Start(run.words, errors, slow=False).exit_code()
-    return f"exit code {code} with room" if code else run.difference(reference)
+    return f"exit code {code} with space" if code else run.difference(reference)
 
 
 def _kill_after_two_saves(start: Start, run: SmallRun) -> None:
@@ -110,10 +110,10 @@ def _kill_after_two_saves(start: Start, run: SmallRun) -> None:
 
 
 @contextmanager
-def _filled(disk: Path, room: int) -> Iterator[None]:
+def _filled(disk: Path, space: int) -> Iterator[None]:
     """Leaves so many bytes on the disk, and frees the rest again."""
     free = os.statvfs(disk)
     filler = disk / "filler"
-    filler.write_bytes(bytes(free.f_bavail * free.f_frsize - room))
+    filler.write_bytes(bytes(free.f_bavail * free.f_frsize - space))
     yield
     filler.unlink()

@@ -28,8 +28,14 @@ TIMEOUT = 120  # seconds that no start takes
 STOPS = (signal.SIGINT, signal.SIGTERM)
 MODEL = "the model file"  # whose name is the run's
 FILES = (
-    *("", MODEL, "state.pt", "metrics.csv", "results.json", "lock.pid"),
-    *("config.yaml", "report.md"),
+    "",
+    MODEL,
+    "state.pt",
+    "metrics.csv",
+    "results.json",
+    "lock.pid",
+    "config.yaml",
+    "report.md",
 )
 
 # What main imports late is there before the first fork.

@@ -42,8 +42,16 @@ PRESETS = ROOT / "tinkering" / "cli" / "presets"
 PAGES = ROOT / "README.md", ROOT / "docs" / "flags.md"
 TIMES = "train_seconds", "wall_seconds"
 TEN_FLAGS = (
-    *("dataset", "emnist_split", "augment", "arch", "width"),
-    *("num_total_iterations", "batch_size", "lr", "seed", "run_id"),
+    "dataset",
+    "emnist_split",
+    "augment",
+    "arch",
+    "width",
+    "num_total_iterations",
+    "batch_size",
+    "lr",
+    "seed",
+    "run_id",
 )
 
 

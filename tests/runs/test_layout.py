@@ -125,8 +125,10 @@ def test_a_claim_counts_however_yaml_quotes_it(tmp_path, quote):
 
 def test_a_run_that_was_moved_aside_claims_nothing(tmp_path):
     claim(tmp_path, "a", "model.pt")
-    files_of(tmp_path, "a", "model.pt").set_aside()
+    former = files_of(tmp_path, "a", "model.pt")
+    former.set_aside(*former.former_files())
     claim(tmp_path, "b", "model.pt")
+    assert "model_name: model.pt" in (tmp_path / "b" / "config.yaml").read_text()
 
 
 def test_of_runs_that_claim_a_model_file_at_once_one_gets_it(tmp_path):
@@ -155,7 +157,7 @@ def test_all_of_a_former_run_is_moved_into_one_new_folder(tmp_path):
     for path in (files.state, files.previous_state, files.metrics, files.samples, files.model):
         path.write_text(path.name)
     with files.locked():
-        target = files.set_aside()
+        target = files.set_aside(*files.former_files())
     assert target.parent == tmp_path
     assert target.name.startswith("a.20")
     left = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()}
@@ -168,7 +170,7 @@ def test_nothing_is_overwritten_however_often_a_run_is_moved_aside_in_a_second(t
     files = files_of(tmp_path)
     for number in range(4):
         files.state.write_text(str(number))
-        files.set_aside()
+        files.set_aside(*files.former_files())
     states = sorted(path.read_text() for path in tmp_path.glob("a.20*/state.pt"))
     assert states == ["0", "1", "2", "3"]
 

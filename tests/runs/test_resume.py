@@ -158,6 +158,16 @@ def test_the_model_file_of_another_run_is_refused_with_both_names(tmp_path, save
     assert saved.files.model.exists()
 
 
+def test_a_file_that_is_no_model_is_moved_aside_also_when_the_run_continues(tmp_path, saved):
+    saved.files.model.write_text("notes")
+    loaded, (notice,) = find(saved)
+    assert loaded.content["loop"]["step"] == 4
+    (folder,) = tmp_path.glob("run.20*")
+    assert notice == f"moved aside: {folder}"
+    assert [path.name for path in folder.iterdir()] == ["run.pt"]
+    assert (folder / "run.pt").read_text() == "notes"
+
+
 def without(content, key):
     return {name: value for name, value in content.items() if name != key}
 

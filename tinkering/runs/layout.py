@@ -179,8 +179,13 @@ class RunFiles:
             return len(file.readlines()) > 1
         return False
 
-    def set_aside(self) -> Path:
-        """Move all files of a former run, its model too, into a new folder; return that folder."""
+    def former_files(self) -> list[Path]:
+        """List everything that a former run has left: the contents of its folder, and its model."""
+        kept = self._lock, self._owner
+        return [path for path in self.folder.iterdir() if path not in kept] + [self.model]
+
+    def set_aside(self, *files: Path) -> Path:
+        """Move files, as far as they exist, into a new folder beside the run's; return that."""
         stamp = f"{datetime.now():%Y-%m-%d_%H.%M.%S}"
         number = 1
         while True:
@@ -193,8 +198,8 @@ class RunFiles:
                 number += 1
             except OSError as error:
                 raise WriteError(target, error) from error
-        for path in [*self.folder.iterdir(), self.model]:
-            if path not in (self._lock, self._owner) and path.exists():
+        for path in files:
+            if path.exists():
                 shutil.move(path, target / path.name)
         return target
 

@@ -52,30 +52,35 @@ def find_state(
         DataError: there must be a state and is none, or none that can be used.
     """
     files.refuse_claimed_model()
-    _refuse_model_of_another_run(files)
+    has_own_model = _has_own_model(files)
     states = StateFile(files.state, files.previous_state)
     if mode != "never" and states.exists():
         loaded = states.load()
-        return loaded, _check(files, loaded, now, free_flags, has_batch_norm)
+        lines = _check(files, loaded, now, free_flags, has_batch_norm)
+        if not has_own_model:
+            lines.append(f"moved aside: {files.set_aside(files.model)}")
+        return loaded, lines
     if mode == "must":
         raise DataError(f"there is no run to continue: no {files.state}")
     if states.exists() or files.has_former_run() or files.model.exists():
-        return None, [f"moved aside: {files.set_aside()}"]
+        return None, [f"moved aside: {files.set_aside(*files.former_files())}"]
     return None, []
 
 
-def _refuse_model_of_another_run(files: RunFiles) -> None:
+def _has_own_model(files: RunFiles) -> bool:
+    """Return whether the model file is this run's or missing; refuse that of another run."""
     if not files.model.exists():
-        return
+        return True
     try:
         owner = checkpoint.load(files.model).get("flags", {}).get("run_id")
     except InputError:  # not a model file
-        return
+        return False
     if owner not in (None, files.run_id):
         raise InputError(
             f"the model file {files.model} belongs to the run {owner}: give the run "
             f"{files.run_id} another --model_name, or train with: {_renamed_command(files)}"
         )
+    return owner == files.run_id
 
 
 def _check(

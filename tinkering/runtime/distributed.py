@@ -35,7 +35,6 @@ class Group:
 
     The collective methods do nothing in a group of one process. In a larger one every process
     must call them, in the same order.
-
     """
 
     rank: int = 0  # of this process; rank 0 alone prints and writes
